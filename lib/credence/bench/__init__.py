@@ -1,0 +1,1 @@
+"""The workbench itself: data, runs, claims, reports. It knows no paper (see ``papers``)."""
