@@ -21,7 +21,14 @@ COLOURS = {
 }
 SPARE = ("#6A3D9A", "#B15928", "#1B9E77", "#E7298A", "#66A61E", "#7570B3", "#D95F02", "#386CB0")
 KINDS = {"measured": "#00664A", "third party": "#7A4B00", "simulated": "#5B3A8C"}
-_ALIASES = {"fcfs": "FCFS", "sjf": "SJF (oracle)", "ssjf": "SSJF", "srpt": "SRPT", "psrpt": "pSRPT", "mlfq": "MLFQ"}
+_ALIASES = {
+    "fcfs": "FCFS",
+    "sjf": "SJF (oracle)",
+    "ssjf": "SSJF",
+    "srpt": "SRPT",
+    "psrpt": "pSRPT",
+    "mlfq": "MLFQ",
+}
 
 
 def colour(system: str) -> str:
@@ -49,7 +56,11 @@ def template() -> go.layout.Template:
     }
     return go.layout.Template(
         layout={
-            "font": {"family": "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif", "size": 13, "color": "#1F2933"},
+            "font": {
+                "family": "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif",
+                "size": 13,
+                "color": "#1F2933",
+            },
             "title": {"font": {"size": 16}, "x": 0, "xref": "container", "xanchor": "left", "pad": {"l": 12}},
             "paper_bgcolor": "#FFFFFF",
             "plot_bgcolor": "#FFFFFF",
