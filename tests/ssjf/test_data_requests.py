@@ -109,7 +109,7 @@ def test_no_such_file(tmp_path):
 
 def test_frames_are_checked_like_files():
     frame = pd.DataFrame({"arrival_s": [0.0, 1.0], "prompt_tokens": [1, 2], "output_tokens": [3.0, 4.5]})
-    with pytest.raises(InputError, match="made up: row 1, column 'output_tokens': 4.5 is not allowed"):
+    with pytest.raises(InputError, match=r"made up: row 1, column 'output_tokens': 4\.5 is not allowed"):
         validate_requests(frame, "made up")
     for column, values in [
         ("prompt_tokens", [True, False]),
@@ -121,9 +121,7 @@ def test_frames_are_checked_like_files():
 
 
 def test_validation_leaves_the_given_frame_alone():
-    frame = pd.DataFrame(
-        {"arrival_s": [0, 1], "prompt_tokens": [1.0, 2.0], "output_tokens": [3, 4]}, index=[8, 9]
-    )
+    frame = pd.DataFrame({"arrival_s": [0, 1], "prompt_tokens": [1.0, 2.0], "output_tokens": [3, 4]}, index=[8, 9])
     before = frame.copy()
     checked = validate_requests(frame)
     pd.testing.assert_frame_equal(frame, before)

@@ -24,7 +24,7 @@ from credence.bench.errors import InputError
 REQUIRED_COLUMNS = ("arrival_s", "prompt_tokens", "output_tokens")
 OPTIONAL_COLUMNS = ("predicted",)
 
-# Beyond this a token count is a mistake (a time stamp, an id), and iteration counts would no longer add exactly.
+# Beyond this a token count is a mistake: a time stamp, an identifier.
 LARGEST_TOKEN_COUNT = 1_000_000_000
 
 ALLOWED = {
@@ -62,9 +62,7 @@ def read_requests(path: str | Path) -> pd.DataFrame:
     if not cells:
         raise InputError(f"{path}: no requests; allowed: a header line and at least one row below it")
     positions = [header.index(name) for name in columns]
-    frame = pd.DataFrame(
-        {name: [row[k] for row in cells] for name, k in zip(columns, positions, strict=True)}
-    )
+    frame = pd.DataFrame({name: [row[k] for row in cells] for name, k in zip(columns, positions, strict=True)})
     return validate_requests(frame, str(path), lines=lines)
 
 
@@ -113,10 +111,7 @@ def validate_requests(
     if faults:
         row, _, name = min(faults)
         _refuse(frame, source, row, name, lines)
-    result = {
-        name: values.astype(np.int64) if name.endswith("_tokens") else values
-        for name, values in numbers.items()
-    }
+    result = {name: values.astype(np.int64) if name.endswith("_tokens") else values for name, values in numbers.items()}
     return pd.DataFrame(result)
 
 
@@ -141,13 +136,9 @@ def _read_cells(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
                 cells.append(row)
                 lines.append(reader.line_num)
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(
-            f"{path}: not a CSV file ({error}); allowed: comma-separated text in UTF-8"
-        ) from error
+        raise InputError(f"{path}: not a CSV file ({error}); allowed: comma-separated text in UTF-8") from error
     if not any(header):
-        raise InputError(
-            f"{path}: empty; allowed: a header line with {', '.join(REQUIRED_COLUMNS)}, then rows"
-        )
+        raise InputError(f"{path}: empty; allowed: a header line with {', '.join(REQUIRED_COLUMNS)}, then rows")
     return header, cells, lines
 
 
@@ -167,7 +158,7 @@ def _check_header(header: Sequence[str], source: str) -> None:
 
 
 def _as_numbers(column: pd.Series) -> np.ndarray:
-    """Numbers of a column [rows] as float64; what is not a number becomes NaN and is refused by the caller."""
+    """Numbers of a column [rows] as float64; what is not a number becomes NaN, which the caller refuses."""
     if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype):
         return column.to_numpy(dtype=np.float64, na_value=np.nan).copy()
     cells = column.tolist()
