@@ -1,0 +1,270 @@
+"""Small pictures of figures for the index page: a summary kept in the run's record, drawn as inline SVG.
+
+The summary is a few hundred numbers, so a record stays small and the index can be built without the notebook.
+"""
+
+import html
+import math
+import re
+
+import numpy as np
+
+MOST_TRACES, MOST_POINTS, MOST_CELLS = 6, 48, 24
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# Viridis at five places; a thumbnail needs no finer scale.
+_SCALE = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))
+_COLOUR = re.compile(r"#[0-9A-Fa-f]{3,8}|rgba?\([\d.,\s%]+\)|[a-z]{3,20}")
+
+
+def _numbers(values) -> list[float] | None:
+    """Return positions of `values`: numbers as they are, dates in ns, categories as 0, 1, 2 …; None where absent."""
+    if values is None:
+        return None
+    array = np.asarray(values)
+    if array.ndim != 1 or array.size == 0:
+        return None
+    if array.dtype.kind in "OUS":
+        try:
+            return [math.nan if value is None else float(value) for value in array.tolist()]
+        except (TypeError, ValueError):
+            try:
+                array = np.asarray([str(value) for value in array.tolist()], dtype="datetime64[ns]")
+            except ValueError:
+                order = {value: place for place, value in enumerate(dict.fromkeys(map(str, array.tolist())))}
+                return [float(order[str(value)]) for value in array.tolist()]
+    if array.dtype.kind in "mM":
+        array = array.astype("datetime64[ns]").astype("int64") if array.dtype.kind == "M" else array.astype("int64")
+    return array.astype(float).tolist()
+
+
+def _thin(length: int, most: int) -> list[int]:
+    """Return at most `most` indices spread evenly over `length`, ends included."""
+    if length <= most:
+        return list(range(length))
+    return np.unique(np.linspace(0, length - 1, most).round().astype(int)).tolist()
+
+
+def _digits(value: float) -> float | None:
+    return float(f"{value:.4g}") if math.isfinite(value) else None
+
+
+def _first_colour(trace, place: int) -> str:
+    for part in ("line", "marker"):
+        colour = getattr(getattr(trace, part, None), "color", None)
+        if isinstance(colour, str) and _COLOUR.fullmatch(colour):
+            return colour
+    return _COLOURS[place % len(_COLOURS)]
+
+
+def _heatmap(trace) -> dict | None:
+    z = np.asarray(trace.z, dtype=float)
+    if z.ndim != 2 or not z.size:
+        return None
+    z = z[np.ix_(_thin(z.shape[0], MOST_CELLS), _thin(z.shape[1], MOST_CELLS))]
+    return {"kind": "heatmap", "z": [[_digits(value) for value in row] for row in z]}
+
+
+def _axes_are_logarithmic(layout, trace) -> tuple[bool, bool]:
+    def logarithmic(letter: str) -> bool:
+        name = (getattr(trace, f"{letter}axis", None) or letter).replace(letter, f"{letter}axis", 1)
+        try:
+            return layout[name].type == "log"
+        except (KeyError, ValueError, AttributeError):
+            return False
+
+    return logarithmic("x"), logarithmic("y")
+
+
+def _series(trace, place: int, layout) -> dict | None:
+    """Return a trace with points as a summary row, or None if nothing of it can be drawn."""
+    x, y = _numbers(getattr(trace, "x", None)), _numbers(getattr(trace, "y", None))
+    if trace.type in {"histogram", "box", "violin"}:
+        values = [value for value in (x or y or []) if math.isfinite(value)]
+        if not values:
+            return None
+        counts, edges = np.histogram(values, bins=min(20, max(4, len(values) // 5)))
+        x, y = (edges[:-1] + np.diff(edges) / 2).tolist(), counts.astype(float).tolist()
+        kind = "bar"
+    else:
+        kind = "bar" if trace.type in {"bar", "waterfall", "funnel"} else "line"
+        mode = getattr(trace, "mode", None) or ("lines" if len(y or ()) > 20 else "lines+markers")
+        if kind == "line" and "lines" not in mode:
+            kind = "scatter"
+        if kind == "bar" and getattr(trace, "orientation", None) == "h":
+            x, y = y, x
+    if x is None and y is None:
+        return None
+    x = x if x is not None else [float(i) for i in range(len(y))]
+    y = y if y is not None else [float(i) for i in range(len(x))]
+    logarithmic = _axes_are_logarithmic(layout, trace)
+    points = []
+    for i in _thin(min(len(x), len(y)), MOST_POINTS):
+        pair = [
+            math.log10(v) if log and v > 0 else math.nan if log else v
+            for v, log in zip((x[i], y[i]), logarithmic, strict=True)
+        ]
+        if all(map(math.isfinite, pair)):
+            points.append(pair)
+    if not points:
+        return None
+    row = {"kind": kind, "colour": _first_colour(trace, place)}
+    row["x"], row["y"] = ([_digits(value) for value in column] for column in zip(*points, strict=True))
+    dash = getattr(getattr(trace, "line", None), "dash", None)
+    if kind == "line" and dash and dash != "solid":
+        row["dashed"] = True
+    if kind == "line" and getattr(trace, "fill", None) in {"tonexty", "toself", "tozeroy"}:
+        row["filled"] = trace.fill
+    return row
+
+
+def summarise(fig) -> dict:
+    """Return what a thumbnail of `fig` needs.
+
+    Parameters
+    ----------
+    fig : plotly.graph_objects.Figure
+        Any figure; what a thumbnail cannot draw is left out.
+
+    Returns
+    -------
+    dict
+        ``{"traces": [{"kind": "line" | "scatter" | "bar" | "heatmap", "colour", "x", "y", "z"}, …]}`` with at most 6
+        traces of at most 48 points (24 × 24 cells), numbers of 4 digits, logarithms where the axis is logarithmic.
+    """
+    rows = []
+    # one panel is enough at this size; the first is the one that an author puts first
+    main = [
+        t for t in fig.data if getattr(t, "xaxis", None) in (None, "x") and getattr(t, "yaxis", None) in (None, "y")
+    ]
+    for place, trace in enumerate(main or fig.data):
+        if getattr(trace, "visible", None) in (False, "legendonly"):
+            continue
+        try:
+            row = _heatmap(trace) if trace.type in {"heatmap", "contour"} else _series(trace, place, fig.layout)
+        except (TypeError, ValueError, AttributeError):  # an unusual trace must not stop a run
+            row = None
+        if row:
+            rows.append(row)
+        if len(rows) == MOST_TRACES:
+            break
+    return {"traces": rows}
+
+
+def _range(values: list[float], zero: bool) -> tuple[float, float]:
+    low, high = min(values), max(values)
+    if zero:
+        low, high = min(low, 0.0), max(high, 0.0)
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    pad = 0.05 * (high - low)
+    return low - (0 if zero and low == 0 else pad), high + pad
+
+
+def _scale_colour(share: float) -> str:
+    place = min(max(share, 0.0), 1.0) * (len(_SCALE) - 1)
+    left = min(int(place), len(_SCALE) - 2)
+    mixed = (a + (b - a) * (place - left) for a, b in zip(_SCALE[left], _SCALE[left + 1], strict=True))
+    return "#" + "".join(f"{round(channel):02x}" for channel in mixed)
+
+
+def _draw_heatmap(z: list[list[float | None]], box: tuple[float, float, float, float]) -> list[str]:
+    finite = [value for row in z for value in row if value is not None]
+    low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
+    left, top, wide, tall = box
+    cell_w, cell_h = wide / len(z[0]), tall / len(z)
+    parts = []
+    for r, row in enumerate(z):
+        for c, value in enumerate(row):
+            if value is not None:
+                fill = _scale_colour((value - low) / ((high - low) or 1))
+                y = top + tall - (r + 1) * cell_h  # plotly's first row lies at the bottom
+                place = (
+                    f'x="{left + c * cell_w:.1f}" y="{y:.1f}" width="{cell_w + 0.3:.1f}" height="{cell_h + 0.3:.1f}"'
+                )
+                parts.append(f'<rect {place} fill="{fill}"/>')
+    return parts
+
+
+def _points(row: dict) -> list[tuple[float, float]]:
+    pairs = zip(row.get("x", ()), row.get("y", ()), strict=False)
+    return [(float(x), float(y)) for x, y in pairs if x is not None and y is not None]
+
+
+def _draw_series(rows: list[dict], box: tuple[float, float, float, float]) -> list[str]:
+    left, top, wide, tall = box
+    everything = [point for row in rows for point in _points(row)]
+    bars = any(row["kind"] == "bar" for row in rows)
+    x_low, x_high = _range([x for x, _ in everything], False)
+    y_low, y_high = _range([y for _, y in everything], bars)
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        return left + (x - x_low) / (x_high - x_low) * wide, top + tall - (y - y_low) / (y_high - y_low) * tall
+
+    parts, previous = [], ""
+    bar_rows = [row for row in rows if row["kind"] == "bar"]
+    slots = max((len(set(x for x, _ in _points(row))) for row in bar_rows), default=1)
+    width = 0.8 * wide / (slots + 0.5) / max(len(bar_rows), 1)
+    for row in rows:
+        colour = row.get("colour", "")
+        colour = colour if _COLOUR.fullmatch(str(colour)) else _COLOURS[0]
+        placed = [at(x, y) for x, y in _points(row)]
+        if row["kind"] == "bar":
+            shift = (bar_rows.index(row) - (len(bar_rows) - 1) / 2) * width
+            base = at(x_low, 0)[1]
+            parts += [
+                f'<rect x="{x + shift - width / 2:.1f}" y="{min(y, base):.1f}" width="{width:.1f}" '
+                f'height="{abs(y - base):.1f}" fill="{colour}"/>'
+                for x, y in placed
+            ]
+        elif row["kind"] == "scatter":
+            parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.4" fill="{colour}"/>' for x, y in placed]
+        else:
+            path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
+            if row.get("filled") == "tonexty" and previous:
+                back = " ".join(reversed(previous.split()))
+                parts.append(f'<polygon points="{path} {back}" fill="{colour}" opacity=".18"/>')
+            elif row.get("filled") == "toself":
+                parts.append(f'<polygon points="{path}" fill="{colour}" opacity=".18"/>')
+            dash = ' stroke-dasharray="4 3"' if row.get("dashed") else ""
+            parts.append(
+                f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"{dash} '
+                'stroke-linejoin="round" stroke-linecap="round"/>'
+            )
+            previous = path
+    return parts
+
+
+def svg(summary: dict, width: int = 320, height: int = 180, label: str = "thumbnail of the main figure") -> str:
+    """Return a summary as inline SVG without scripts, styles or addresses.
+
+    Parameters
+    ----------
+    summary : dict
+        From `summarise`; unknown kinds and colours are ignored, text is escaped.
+    width, height : int
+        Size [px]; the picture scales with the page.
+    label : str
+        Words for readers who do not see it.
+    """
+    box = (14.0, 10.0, width - 26.0, height - 24.0)
+    rows = [row for row in summary.get("traces", []) if isinstance(row, dict)][:MOST_TRACES]
+    heat = next((row["z"] for row in rows if row.get("kind") == "heatmap" and row.get("z") and row["z"][0]), None)
+    series = [row for row in rows if row.get("kind") in {"line", "scatter", "bar"} and _points(row)]
+    left, top, wide, tall = box
+    frame = (
+        f'<path d="M{left - 4:.0f} {top:.0f}V{top + tall + 4:.0f}H{left + wide:.0f}" fill="none" '
+        'stroke="#9aa5b1" stroke-width="1"/>'
+    )
+    if heat:
+        parts = _draw_heatmap(heat, box)
+    elif series:
+        parts = _draw_series(series, box)
+    else:
+        parts = [
+            f'<text x="{width / 2:.0f}" y="{height / 2:.0f}" text-anchor="middle" font-size="13" fill="#7b8794">'
+            "no figure</text>"
+        ]
+    return (
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{html.escape(label)}" '
+        f'preserveAspectRatio="xMidYMid meet">{frame}{"".join(parts)}</svg>'
+    )
