@@ -9,7 +9,7 @@ import re
 
 import numpy as np
 
-MOST_TRACES, MOST_POINTS, MOST_CELLS = 6, 48, 24
+MOST_TRACES, MOST_POINTS, MOST_CELLS = 6, 48, 20
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 # Viridis at five places; a thumbnail needs no finer scale.
 _SCALE = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))
@@ -129,7 +129,7 @@ def summarise(fig) -> dict:
     -------
     dict
         ``{"traces": [{"kind": "line" | "scatter" | "bar" | "heatmap", "colour", "x", "y", "z"}, …]}`` with at most 6
-        traces of at most 48 points (24 × 24 cells), numbers of 4 digits, logarithms where the axis is logarithmic.
+        traces of at most 48 points (20 × 20 cells), numbers of 4 digits, logarithms where the axis is logarithmic.
     """
     rows = []
     # one panel is enough at this size; the first is the one that an author puts first
@@ -161,7 +161,8 @@ def _range(values: list[float], zero: bool) -> tuple[float, float]:
 
 
 def _scale_colour(share: float) -> str:
-    place = min(max(share, 0.0), 1.0) * (len(_SCALE) - 1)
+    # 24 steps, so that cells of one colour share a path
+    place = round(min(max(share, 0.0), 1.0) * 24) / 24 * (len(_SCALE) - 1)
     left = min(int(place), len(_SCALE) - 2)
     mixed = (a + (b - a) * (place - left) for a, b in zip(_SCALE[left], _SCALE[left + 1], strict=True))
     return "#" + "".join(f"{round(channel):02x}" for channel in mixed)
@@ -172,17 +173,14 @@ def _draw_heatmap(z: list[list[float | None]], box: tuple[float, float, float, f
     low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
     left, top, wide, tall = box
     cell_w, cell_h = wide / len(z[0]), tall / len(z)
-    parts = []
+    cells: dict[str, list[str]] = {}
     for r, row in enumerate(z):
         for c, value in enumerate(row):
             if value is not None:
-                fill = _scale_colour((value - low) / ((high - low) or 1))
                 y = top + tall - (r + 1) * cell_h  # plotly's first row lies at the bottom
-                place = (
-                    f'x="{left + c * cell_w:.1f}" y="{y:.1f}" width="{cell_w + 0.3:.1f}" height="{cell_h + 0.3:.1f}"'
-                )
-                parts.append(f'<rect {place} fill="{fill}"/>')
-    return parts
+                shape = f"M{left + c * cell_w:.1f} {y:.1f}h{cell_w + 0.3:.1f}v{cell_h + 0.3:.1f}h-{cell_w + 0.3:.1f}z"
+                cells.setdefault(_scale_colour((value - low) / ((high - low) or 1)), []).append(shape)
+    return [f'<path fill="{fill}" d="{"".join(shapes)}"/>' for fill, shapes in cells.items()]
 
 
 def _points(row: dict) -> list[tuple[float, float]]:
@@ -202,7 +200,7 @@ def _draw_series(rows: list[dict], box: tuple[float, float, float, float]) -> li
 
     parts, previous = [], ""
     bar_rows = [row for row in rows if row["kind"] == "bar"]
-    slots = max((len(set(x for x, _ in _points(row))) for row in bar_rows), default=1)
+    slots = max((len({x for x, _ in _points(row)}) for row in bar_rows), default=1)
     width = 0.8 * wide / (slots + 0.5) / max(len(bar_rows), 1)
     for row in rows:
         colour = row.get("colour", "")
