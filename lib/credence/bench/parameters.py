@@ -1,8 +1,8 @@
 """Parameters of a notebook, read from its ``parameters`` cell: name, type, range and help.
 
 A line of that cell reads ``load: float = 0.8  # [0.05..0.99] offered load``; the brackets hold either a closed range
-``[low..high]`` (each end may be left out) or the allowed words ``[a|b|c]``. papermill only warns of an unknown name, so a
-typo would run the default for an hour: here it is an error before anything starts.
+``[low..high]`` (each end may be left out) or the allowed words ``[a|b|c]``. papermill only warns of an unknown name,
+so a typo would run the default for an hour: here it is an error before anything starts.
 """
 
 import ast
