@@ -79,14 +79,8 @@ class Table:
 
     def _cells(self):
         for item in self.rows:
-            paper = item["paper_value"]
-            paper = "–".join(f"{v:g}" for v in paper) if isinstance(paper, list) else f"{paper:g}"
-            ours = f"{item['ours']:.3g}"
-            if item["lo"] is not None:
-                ours += f" [{item['lo']:.3g}, {item['hi']:.3g}]"
-            p = "" if item["p_claim"] is None else f"{item['p_claim']:.2f}"
-            verdict = item["verdict"] + (f" ({item['note']})" if item["note"] else "")
-            yield item["statement"], f"{paper} {item['unit']}", f"{ours} {item['unit']}", p, verdict
+            text = claims.words(item)
+            yield item["statement"], text["paper"], text["ours"], text["p"], text["verdict"]
 
     def __repr__(self) -> str:
         return "\n".join(" | ".join(cells) for cells in self._cells())

@@ -27,7 +27,7 @@ from credence.bench.errors import InputError, choose
 from credence.bench.papers import PAPERS
 
 # Modules that only drive runs or show their results: a change in them changes no result.
-_DRIVERS = {"cli", "data_cli", "runner", "execute", "sweep", "notebooks", "environment", "recorded"}
+_DRIVERS = {"cli", "data_cli", "runner", "execute", "sweep", "notebooks", "environment", "recorded", "run_view"}
 THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
