@@ -1,0 +1,174 @@
+"""The data catalogue: what every data set is, where it comes from, and its checked content.
+
+``data/catalogue.toml`` describes each set. Sets measured or simulated by this project are in git below ``data/``.
+Third-party sets never are: they come from the folder or address that ``CREDENCE_MIRROR`` names, else from the cache
+(``CREDENCE_CACHE``), else they are built from their origin where the origin's hash is known. However a set comes, the
+hash over its column names and values (:func:`content_hash`) must be the catalogue's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from credence.bench import catalogue_fetch, paths
+from credence.bench.catalogue_content import content_hash
+from credence.bench.catalogue_entries import Entry, read_entries
+from credence.bench.errors import InputError, choose
+
+if TYPE_CHECKING:
+    import datasets
+
+__all__ = [
+    "Entry",
+    "Verification",
+    "available",
+    "content_hash",
+    "entry",
+    "frame",
+    "get",
+    "load",
+    "names",
+    "used",
+    "verify",
+]
+
+# What this process has read: a run's record lists it.
+used: dict[str, dict[str, Any]] = {}
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a check of one data set found.
+
+    Attributes
+    ----------
+    name
+        The set.
+    places
+        The copies on this machine that were read: git, mirror, cache, built.
+    problems
+        What is wrong, one text each.
+    """
+
+    name: str
+    places: tuple[str, ...]
+    problems: tuple[str, ...] = field(default=())
+
+    @property
+    def status(self) -> str:
+        """``"ok"``, ``"wrong"``, or ``"not here"`` when there is nothing to check."""
+        if self.problems:
+            return "wrong"
+        return "ok" if self.places else "not here"
+
+
+def names(paper: str | None = None) -> list[str]:
+    """Return the names of all data sets, or of those of one paper, in the order of the catalogue."""
+    return [name for name, item in read_entries().items() if paper in (None, item.paper)]
+
+
+def entry(name: str) -> Entry:
+    """Return the catalogue's entry of a set; an unknown name is an InputError listing the known ones."""
+    return read_entries()[choose(name, names(), "data set")]
+
+
+def available(name: str) -> bool:
+    """Whether a set can be read with no network: it is in git, in a local mirror folder, or in the cache."""
+    return any(True for _ in catalogue_fetch.local_copies(entry(name)))
+
+
+def get(name: str) -> Path:
+    """Return a checked file of a set, downloading or building it if needed.
+
+    Raises
+    ------
+    InputError
+        A wrong hash, or no way to get the set: one message naming the set, its origin and ``CREDENCE_MIRROR``.
+    """
+    place, path = catalogue_fetch.fetch(entry(name))
+    if place == "built":
+        _read(entry(name), place, path)
+    return path
+
+
+def frame(name: str) -> pd.DataFrame:
+    """Return a set as a frame whose content has the catalogue's hash, and note in :data:`used` that it was read.
+
+    Returns
+    -------
+    pandas.DataFrame [rows, columns]
+        Columns and units as in ``entry(name).columns``.
+
+    Raises
+    ------
+    InputError
+        As :func:`get`, or if the content is not the catalogue's.
+    """
+    item = entry(name)
+    result = _read(item, *catalogue_fetch.fetch(item))
+    used[name] = {
+        "name": item.name,
+        "title": item.title,
+        "kind": item.kind,
+        "sha256": item.sha256_content,
+        "rows": item.rows,
+        "licence": item.licence,
+        "note": item.note,
+    }
+    return result
+
+
+def load(name: str) -> datasets.Dataset:
+    """Return a set as a Hugging Face ``datasets.Dataset`` (same rows, columns and checks as :func:`frame`)."""
+    try:
+        import datasets
+    except ImportError as error:
+        raise InputError(
+            f"data set {name!r}: load() needs the package 'datasets', which is not installed; "
+            "frame() gives the same rows without it"
+        ) from error
+    item = entry(name)
+    info = datasets.DatasetInfo(description=item.title, citation=item.citation, license=item.licence)
+    return datasets.Dataset.from_pandas(frame(name), info=info, preserve_index=False)
+
+
+def verify(name: str, generate: Callable[[], pd.DataFrame] | None = None) -> Verification:
+    """Check every copy of a set on this machine: file hash, columns, rows and content hash. No network is used.
+
+    Parameters
+    ----------
+    name
+        The set.
+    generate
+        For a simulated set, a function that makes it anew; what it makes must have the same content.
+
+    Returns
+    -------
+    Verification
+        Problems are collected, not raised.
+    """
+    item = entry(name)
+    places, problems = [], []
+    for place, path in catalogue_fetch.local_copies(item):
+        places.append(place)
+        try:
+            if place != "built":
+                catalogue_fetch.check_file(item, path, place)
+            _read(item, place, path)
+        except InputError as error:
+            problems.append(str(error))
+    if item.in_git and not places:
+        problems.append(f"data set {name!r}: {paths.shown(paths.data_dir() / item.file)} is missing")
+    if generate is not None:
+        problems += [f"made anew: {problem}" for problem in catalogue_fetch.content_problems(item, generate())]
+    return Verification(name, tuple(places), tuple(problems))
+
+
+def _read(item: Entry, place: str, path: Path) -> pd.DataFrame:
+    reader = "parquet" if place == "built" else item.reader
+    return catalogue_fetch.build(item, reader, [path], place)
