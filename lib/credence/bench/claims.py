@@ -160,7 +160,8 @@ def summarise(metric) -> dict:
         raise InputError(f"a metric holds {values.size} values, of which {int(np.isfinite(values).sum())} finite")
     if np.ndim(metric) == 0:
         return {"ours": float(values[0]), "lo": None, "hi": None, "level": None}
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    tail = round((1 - LEVEL) / 2, 12)
+    low, high = np.quantile(values, [tail, 1 - tail])
     return {"ours": float(values.mean()), "lo": float(low), "hi": float(high), "level": LEVEL}
 
 

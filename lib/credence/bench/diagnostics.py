@@ -77,9 +77,10 @@ def gate(posterior, name: str, *, r_hat: float = 1.01, ess: float = 400, variabl
         found = [float(reduce(v.values[np.isfinite(v.values)])) for v in values.values() if np.isfinite(v.values).any()]
         return float(reduce(found)) if found else float("nan")
 
-    r_hat_max = worst(arviz_stats.rhat(sample), np.max)
-    bulk = worst(arviz_stats.ess(sample, method="bulk"), np.min)
-    tail = worst(arviz_stats.ess(sample, method="tail"), np.min)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r_hat_max = worst(arviz_stats.rhat(sample), np.max)
+        bulk = worst(arviz_stats.ess(sample, method="bulk"), np.min)
+        tail = worst(arviz_stats.ess(sample, method="tail"), np.min)
     divergences = 0
     if "sample_stats" in posterior.children and "diverging" in posterior["sample_stats"].dataset:
         divergences = int(posterior["sample_stats"].dataset["diverging"].sum())

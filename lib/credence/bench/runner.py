@@ -299,15 +299,16 @@ class Batch:
         with self._lock:
             if self._stopped:
                 return Result(task, "stopped")
-            process = subprocess.Popen(
-                [sys.executable, "-m", "credence.bench.execute", str(partial)],
-                env=environment(self.jobs),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=(partial / "log.txt").open("w"),
-                text=True,
-                start_new_session=True,
-            )
+            with (partial / "log.txt").open("w") as log:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "credence.bench.execute", str(partial)],
+                    env=environment(self.jobs),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    text=True,
+                    start_new_session=True,
+                )
             self._processes[task.run_id] = process
         for line in process.stdout:
             if line.startswith("@cell "):

@@ -1,0 +1,59 @@
+# Two commands do everything on a fresh clone: `make reports` and `make test`.
+# An active conda environment is used as it is; else .venv is made and used.
+
+.DEFAULT_GOAL := help
+.PHONY: help reports test lab lint clean environment benchmarks
+
+JOBS ?= 2
+PRESET ?= quick
+
+ifdef CONDA_PREFIX
+  BIN := $(CONDA_PREFIX)/bin
+  READY := $(CONDA_PREFIX)/.credence-installed
+else
+  BIN := .venv/bin
+  READY := .venv/.credence-installed
+endif
+
+help:  ## show the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+
+.venv/bin/python:
+	@command -v python3.12 >/dev/null || { echo "python3.12 is needed (see .python-version)" >&2; exit 1; }
+	python3.12 -m venv .venv
+
+ifdef CONDA_PREFIX
+$(READY): pyproject.toml
+else
+$(READY): pyproject.toml .venv/bin/python
+endif
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+reports: $(READY)  ## run every notebook at PRESET (quick) and build reports/index.html
+	$(BIN)/credence run all --preset $(PRESET) --jobs $(JOBS)
+	$(BIN)/credence report
+
+test: $(READY)  ## all tests, nbval over every notebook among them
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+
+lab: $(READY)  ## open JupyterLab with the kernel registered
+	$(BIN)/python -m ipykernel install --sys-prefix --name credence --display-name Credence
+	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+lint: $(READY)  ## ruff over code and notebooks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/credence notebooks check
+	$(BIN)/credence environment --check
+
+environment: $(READY)  ## generate environment.yml from pyproject.toml
+	$(BIN)/credence environment
+
+benchmarks: $(READY)  ## timings, outside the tests
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only -p no:xdist
+
+clean:  ## remove what was built; the environment and the runs stay
+	rm -rf build dist .pytest_cache .ruff_cache .hypothesis .benchmarks
+	find lib tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find reports -mindepth 1 -maxdepth 1 ! -name README.md ! -name runs ! -name sweeps -exec rm -rf {} +
