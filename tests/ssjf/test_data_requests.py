@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+
 from credence.bench.errors import InputError
 from credence.ssjf.data import read_requests, validate_requests
 
