@@ -11,9 +11,9 @@ import nbformat
 import psutil
 import pytest
 
-from conftest import build_checkout, enter
 from credence.bench import execute, runner
 from credence.bench.errors import InputError
+from toy import build_checkout, enter
 
 
 def run(given=None, **options):
