@@ -19,10 +19,10 @@ MAX_FUNCTION_LINES = 10
 
 def smoke_copy(source: Path, folder: Path) -> Path:
     """Write a copy of a notebook with ``preset = "smoke"`` injected and return its path (nbval cannot inject)."""
+    from papermill.iorw import load_notebook_node
     from papermill.parameterize import parameterize_notebook
 
-    content = nbformat.read(source, as_version=4)
-    copy = parameterize_notebook(content, {"preset": "smoke"})
+    copy = parameterize_notebook(load_notebook_node(str(source)), {"preset": "smoke"})
     copy.metadata.pop("papermill", None)
     path = folder / source.name
     nbformat.write(copy, path)
