@@ -192,7 +192,7 @@ def _headline(views: list[dict]) -> str:
     parts = []
     for verdict, count in tally.items():
         if count:
-            aside = f" ({capped} of them hold in our simulation)" if verdict == "trend only" and capped else ""
+            aside = f" ({capped} of them in our simulation)" if verdict == "trend only" and capped else ""
             parts.append(f"{count} {verdict}{aside}")
     papers = len({view["paper"] for view in views})
     claim_word, paper_word = ("claim" if len(views) == 1 else "claims"), ("paper" if papers == 1 else "papers")
@@ -204,10 +204,11 @@ def _paper_lines(views: list[dict], cards: list[dict]) -> list[dict]:
     for name, paper in PAPERS.items():
         own = [view for view in views if view["paper"] == name]
         reports = [card for card in cards if card["paper"] == name]
+        claim_words = f"{len(own)} claim{'' if len(own) == 1 else 's'}"
         if reports:
-            state = f"{len(reports)} report{'s' if len(reports) > 1 else ''}, {len(own)} claims"
+            state = f"{len(reports)} report{'' if len(reports) == 1 else 's'}, {claim_words}"
         elif own:
-            state = f"not run: {len(own)} claims registered, no finished run here"
+            state = f"not run: {claim_words} registered, no finished run here"
         else:
             state = "planned: no notebooks and no claims registered yet"
         lines.append({"paper": paper, "state": state, "run": bool(reports), "counts": report_claims.counts(own)})

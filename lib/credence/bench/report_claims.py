@@ -36,6 +36,12 @@ def number(value, spread: float | None = None) -> str:
     return text.replace("-", "−")
 
 
+def _unit(row: dict) -> str:
+    """Return the unit to print: a pure number has none."""
+    unit = str(row.get("unit") or "")
+    return "" if unit in {"1", "-", "–"} else unit
+
+
 def paper_value(value, unit: str) -> str:
     """Return what the paper prints: a number or a range, with its unit."""
     values = value if isinstance(value, list | tuple) else [value]
@@ -48,7 +54,7 @@ def estimate(row: dict) -> str:
     ours, low, high = (_real(row.get(key)) for key in ("ours", "lo", "hi"))
     if ours is None:
         return ""
-    unit = row.get("unit") or ""
+    unit = _unit(row)
     if low is None or high is None:
         return f"{number(ours)} {unit}".strip()
     spread = (high - low) / 2
@@ -96,10 +102,10 @@ def interval_plot(row: dict) -> str:
         parts.append(f'<line class="iv-null" x1="{at(null):.1f}" x2="{at(null):.1f}" y1="2" y2="{HEIGHT - 2}"/>')
     if low is not None and high is not None:
         parts.append(f'<line class="iv-ours" x1="{at(low):.1f}" x2="{at(high):.1f}" y1="{middle}" y2="{middle}"/>')
-    parts.append(f'<circle class="iv-dot" cx="{at(ours):.1f}" cy="{middle}" r="3.6"/>')
     for value in papers:
         parts.append(f'<path class="iv-paper" d="M{at(value):.1f} {middle - 5.5}l4.5 5.5-4.5 5.5-4.5-5.5z"/>')
-    words = f"ours {estimate(row)}; paper {paper_value(stated, row.get('unit') or '')}"
+    parts.append(f'<circle class="iv-dot" cx="{at(ours):.1f}" cy="{middle}" r="3.6"/>')
+    words = f"ours {estimate(row)}; paper {paper_value(stated, _unit(row))}"
     return (
         f'<svg class="interval" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img" '
         f'aria-label="{html.escape(words)}">{"".join(parts)}</svg>'
@@ -142,7 +148,7 @@ def view(row: dict, link: str = "") -> dict:
         "ours": estimate(row),
         "ours_number": _real(row.get("ours")),
         "level": f"{100 * row['level']:.0f} %" if _real(row.get("level")) else "",
-        "paper_value": paper_value(row.get("paper_value"), row.get("unit") or ""),
+        "paper_value": paper_value(row.get("paper_value"), _unit(row)),
         "p": probability(row.get("p_claim")),
         "p_number": _real(row.get("p_claim")),
         "plot": interval_plot(row),

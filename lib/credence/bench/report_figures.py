@@ -95,9 +95,9 @@ def _take_title(layout: dict) -> str:
     subtitle = title.get("subtitle") if isinstance(title, dict) else None
     if isinstance(subtitle, dict) and subtitle.get("text"):
         words = f"{words}: {subtitle['text']}"
-    if words:
-        margin = layout.setdefault("margin", {})
-        margin["t"] = min(margin.get("t") or _TOP_WITHOUT_TITLE, _TOP_WITHOUT_TITLE)
+    # the theme keeps room for a title; plotly itself makes room for a legend above
+    margin = layout.setdefault("margin", {})
+    margin["t"] = min(margin.get("t") or _TOP_WITHOUT_TITLE, _TOP_WITHOUT_TITLE)
     return plain(words)
 
 

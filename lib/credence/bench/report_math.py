@@ -9,6 +9,7 @@ import html
 import re
 import unicodedata
 import xml.etree.ElementTree as ElementTree
+from itertools import pairwise
 
 from latex2mathml.converter import convert_to_element
 
@@ -107,12 +108,13 @@ def _letter(character: str, variant: str) -> str:
     return character
 
 
-def _style(element: ElementTree.Element) -> str:
+def _look(element: ElementTree.Element) -> dict[str, str]:
+    """Return the attributes for what MathML Core leaves to style sheets: cell alignment and negative space."""
     if element.tag == "mtd" and element.get("columnalign") in {"left", "right"}:
-        return f"text-align:{element.get('columnalign')}"
+        return {"class": f"cell-{element.get('columnalign')}"}
     if element.tag == "mspace" and "negative" in (element.get("width") or ""):
-        return "margin-left:-.167em"
-    return ""
+        return {"style": "margin-left:-.167em"}
+    return {}
 
 
 def _rebuild(element: ElementTree.Element, display: bool) -> ElementTree.Element:
@@ -131,12 +133,8 @@ def _rebuild(element: ElementTree.Element, display: bool) -> ElementTree.Element
         tag, text = "mo", _OPERATORS[text]
     if len(element) != _CHILDREN.get(tag, len(element)):
         raise _Unknown(f"half a {tag}")
-    if tag == "mo" and len(text) > 1 and text.replace("\u2009", "").isalpha() and not element.get("movablelimits"):
-        tag = "mi"  # a named function stands close to its bracket
     attributes = {key: value for key, value in element.attrib.items() if key in _ATTRIBUTES}
-    style = _style(element)
-    if style:
-        attributes = {"style": style}
+    attributes = _look(element) or attributes
     if variant == "normal" and tag == "mi":
         attributes["mathvariant"] = "normal"
     elif variant and tag in {"mi", "mn"}:
@@ -155,7 +153,20 @@ def _rebuild(element: ElementTree.Element, display: bool) -> ElementTree.Element
         rebuilt.append(_rebuild(child, display))
         rebuilt[-1].tail = None
     _join_upright(rebuilt)
+    _space_functions(rebuilt)
     return rebuilt
+
+
+def _space_functions(parent: ElementTree.Element) -> None:
+    """Set named functions close to their bracket, and a thin space before anything else, as TeX does."""
+    for child, after in pairwise([*parent, None]):
+        name = (child.text or "").replace("\u2009", "")
+        if child.tag == "mo" and len(name) > 1 and name.isalpha():
+            first = after
+            while first is not None and len(first):
+                first = first[0]
+            bracket = first is not None and first.tag == "mo" and (first.text or "") in {"(", "[", "{", ""}
+            child.attrib |= {"lspace": "0.167em", "rspace": "0" if bracket or parent.tag != "mrow" else "0.167em"}
 
 
 def _join_upright(parent: ElementTree.Element) -> None:
@@ -193,8 +204,11 @@ def to_mathml(source: str, display: bool = False) -> str:
     for attempt in (prepared, rf"\begin{{align*}}{prepared}\end{{align*}}"):
         try:
             tree = convert_to_element(attempt, display="block" if display else "inline")
+        except Exception:  # whatever a parser may do with a half-typed formula, the page must be built
+            continue
+        try:
             rebuilt = _rebuild(tree, display)
-        except Exception:  # whatever a parser may do with a reader's half-typed formula, the page must be built
+        except _Unknown:
             continue
         rebuilt.set("display", "block" if display else "inline")
         rebuilt.set("alttext", " ".join(source.split()))

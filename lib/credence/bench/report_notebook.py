@@ -79,7 +79,7 @@ def code(source: str, label: str = "code", shown: bool = False) -> str:
     """Return a code cell, folded unless `shown`, with the parameters of pygments' classes for colour."""
     source = report_html.scrub(source)
     marked = highlight(source, PythonLexer(stripall=False), HtmlFormatter(nowrap=True))
-    hint = html.escape(_first_comment(source))
+    hint = "" if shown else html.escape(_first_comment(source))
     return (
         f'<details class="code"{" open" if shown else ""}><summary><span>{html.escape(label)}</span> '
         f"<small>{hint}</small></summary><pre><code>{marked.rstrip()}</code></pre></details>"

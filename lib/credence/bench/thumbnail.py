@@ -112,8 +112,13 @@ def _series(trace, place: int, layout) -> dict | None:
     dash = getattr(getattr(trace, "line", None), "dash", None)
     if kind == "line" and dash and dash != "solid":
         row["dashed"] = True
+    if kind == "line" and getattr(getattr(trace, "line", None), "width", None) == 0:
+        row["bare"] = True  # the edge of a band, which is filled but not drawn
     if kind == "line" and getattr(trace, "fill", None) in {"tonexty", "toself", "tozeroy"}:
         row["filled"] = trace.fill
+        fill = getattr(trace, "fillcolor", None)
+        if isinstance(fill, str) and _COLOUR.fullmatch(fill):
+            row["fill"] = fill
     return row
 
 
@@ -218,16 +223,19 @@ def _draw_series(rows: list[dict], box: tuple[float, float, float, float]) -> li
             parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.4" fill="{colour}"/>' for x, y in placed]
         else:
             path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
+            fill = str(row.get("fill", ""))
+            ground = f'fill="{fill}"' if _COLOUR.fullmatch(fill) else f'fill="{colour}" opacity=".18"'
             if row.get("filled") == "tonexty" and previous:
                 back = " ".join(reversed(previous.split()))
-                parts.append(f'<polygon points="{path} {back}" fill="{colour}" opacity=".18"/>')
+                parts.append(f'<polygon points="{path} {back}" {ground}/>')
             elif row.get("filled") == "toself":
-                parts.append(f'<polygon points="{path}" fill="{colour}" opacity=".18"/>')
-            dash = ' stroke-dasharray="4 3"' if row.get("dashed") else ""
-            parts.append(
-                f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"{dash} '
-                'stroke-linejoin="round" stroke-linecap="round"/>'
-            )
+                parts.append(f'<polygon points="{path}" {ground}/>')
+            if not row.get("bare"):
+                dash = ' stroke-dasharray="4 3"' if row.get("dashed") else ""
+                parts.append(
+                    f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"{dash} '
+                    'stroke-linejoin="round" stroke-linecap="round"/>'
+                )
             previous = path
     return parts
 

@@ -2,7 +2,7 @@
 (() => {
   const root = document.documentElement;
   const narrow = 560; // [px] below this a plot gets the margins of a phone
-  const config = { responsive: true, displaylogo: false, displayModeBar: "hover", showTips: false, plotlyServerURL: "",
+  const config = { responsive: true, displaylogo: false, displayModeBar: "hover", showTips: false, showSendToCloud: false, plotlyServerURL: "",
     modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"], toImageButtonOptions: { format: "svg" } };
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
 
@@ -115,12 +115,26 @@
     });
   }
 
-  function fit(layout, width) {
-    if (width >= narrow) return layout;
-    const margin = { ...(layout.margin || {}) };
-    return { ...layout, margin: { ...margin, l: Math.min(margin.l || 48, 48), r: Math.min(margin.r || 12, 12) },
-      font: { ...(layout.font || {}), size: 11 },
-      legend: { ...(layout.legend || {}), orientation: "h", x: 0, xanchor: "left", y: -0.22, yanchor: "top" } };
+  // On a phone: thin margins, and legend or colour bar below the plot instead of beside it.
+  const below = { orientation: "h", x: 0, xanchor: "left", y: -0.22, yanchor: "top" };
+  function lay(bar, kind) {
+    const title = typeof bar.title === "string" ? { text: bar.title } : bar.title || {};
+    return { ...bar, ...below, x: 0.5, xanchor: "center", thickness: 12, len: 1, title: { ...title, side: kind } };
+  }
+  function fit(figure, width) {
+    if (width >= narrow) return figure;
+    const layout = { ...figure.layout }, margin = layout.margin || {};
+    layout.margin = { ...margin, l: Math.min(margin.l || 48, 48), r: Math.min(margin.r || 12, 12) };
+    layout.font = { ...(layout.font || {}), size: 11 };
+    layout.legend = { ...(layout.legend || {}), ...below };
+    layout.annotations = (layout.annotations || []).map((note) => ({ ...note, font: { ...(note.font || {}), size: 12 } }));
+    for (const key of Object.keys(layout)) {
+      if (/^coloraxis/.test(key)) layout[key] = { ...layout[key], colorbar: lay(layout[key].colorbar || {}, "top") };
+    }
+    const maps = figure.data.filter((trace) => /heatmap|contour/.test(trace.type || "") && trace.showscale !== false);
+    const data = figure.data.map((trace) =>
+      (maps.length === 1 && trace === maps[0] && !trace.coloraxis ? { ...trace, colorbar: lay(trace.colorbar || {}, "top") } : trace));
+    return { ...figure, data, layout };
   }
 
   const figures = [...document.querySelectorAll(".plotly-figure")];
@@ -129,9 +143,10 @@
     if (place.dataset.state) return;
     place.dataset.state = "drawing";
     try {
-      const figure = read(place.dataset.figure);
+      const figure = fit(read(place.dataset.figure), place.clientWidth);
       const layout = { ...figure.layout, template: templates[figure.template] };
-      await Plotly.newPlot(place, figure.data, fit(layout, place.clientWidth), config);
+      const small = place.clientWidth < narrow ? { displayModeBar: false } : {};
+      await Plotly.newPlot(place, figure.data, layout, { ...config, ...small });
       if (figure.frames) await Plotly.addFrames(place, figure.frames);
       place.dataset.state = "drawn";
     } catch (error) {
