@@ -74,6 +74,7 @@ def test_d5_drops_the_last_job_and_its_metrics():
     assert np.isnan(dropped[1])
     assert ends([0, 9], [1, 1], "SJF (oracle)", quirks=ALL_ON.but(d5=False)) == [1, 10]
     assert ends([0, 9], [1, 1], "FCFS") == [1, 10]
+    assert np.isnan(ends([0], [1], "SJF (oracle)")).all()  # a single job is the last one: nothing is served
     found = measure(np.array([[0.0, 9.0]]), np.array([dropped]))
     assert found["served"].tolist() == [1]
     assert found["jct"].tolist() == [1.0]
@@ -91,7 +92,8 @@ def test_d6_patience_is_the_true_length_or_the_believed_one():
 def test_after_a_hundred_seconds_anyone_starves():
     # at 120 s the second job has waited 120 s < 10 x 50 s, and goes before the last one, whose key is smaller
     assert ends([0, 0, 10, 70], [60, 50, 60, 60], "SSJF", key=[0, 5, 1, 2]) == [60, 170, 120, 230]
-    assert ends([0, 0, 10, 70], [49, 50, 49, 60], "SSJF", key=[0, 5, 1, 2]) == [49, 208, 98, 158]
+    # exactly 100 s is not more than 100 s
+    assert ends([0, 0, 10, 70], [50, 50, 50, 60], "SSJF", key=[0, 5, 1, 2]) == [50, 210, 100, 160]
 
 
 def test_d7_oracle_key_and_price_of_preemption():
@@ -136,7 +138,7 @@ def test_service_times_are_whole_hundredths():
 
 times = st.integers(0, 240).map(lambda n: n * naive.TICK)
 lengths = st.sampled_from([0.25, 0.5, 0.75, 1.0, 2.0, 3.25, 8.0, 30.0])
-cases = st.integers(1, 9).flatmap(
+cases = st.integers(2, 9).flatmap(
     lambda n: st.fixed_dictionaries(
         {
             "arrival": st.lists(times, min_size=n, max_size=n).map(sorted),

@@ -6,13 +6,14 @@ stretch of the trace and the same requests, so that a difference between two pos
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 
 import numpy as np
 
 from credence.bench import seeds
 from credence.bench.errors import InputError, choose
-from credence.ssjf.world.released_quirks import ALL_ON, CONSTANT_S, PER_TOKEN_S, Quirks
+from credence.ssjf.world.released_quirks import ALL_ON, CONSTANT_S, KINDS, PER_TOKEN_S, Quirks
 
 JOBS, RUNS = 50, 20
 GAMMA_RATE = 0.03
@@ -139,11 +140,13 @@ def _gamma(cv, jobs, quirks, rng):
 def _replay(trace_s, scale, jobs, quirks, rng):
     first = rng.integers(0, len(trace_s) - jobs + 1)
     stretch = trace_s[first : first + jobs]
-    if quirks.d3:
-        # the program keeps whole milliseconds and then takes their number for seconds
-        ms = np.floor(stretch * 1000 + 1e-6)
-        return np.round((ms - ms[0]) / scale, 1)
-    return (stretch - stretch[0]) / scale
+    return _milliseconds_as_seconds(stretch, scale) if quirks.d3 else (stretch - stretch[0]) / scale
+
+
+def _milliseconds_as_seconds(stretch_s, scale):
+    # D3: the program keeps whole milliseconds and then takes their number for seconds
+    ms = np.floor(stretch_s * 1000 + 1e-6)
+    return np.round((ms - ms[0]) / scale, 1)
 
 
 def draw(
@@ -165,3 +168,42 @@ def draw(
         for number in range(draws)
     ]
     return np.stack(rows)
+
+
+def authors_stream(requests: Requests, trace_s: np.ndarray | None = None) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return arrivals and requests from the program's own stream of random numbers (seed 42), point after point.
+
+    It serves to compare with what the program prints, number by number; everything else uses our named streams.
+
+    Parameters
+    ----------
+    requests : Requests
+        The authors' file, in its order.
+    trace_s [requests], optional
+        The Azure trace [s]; without it that axis is left out.
+
+    Returns
+    -------
+    dict of str to (arrivals, rows)
+        By kind: times [points, runs, jobs] in s, and row numbers of the requests, shaped alike.
+    """
+    numbers, choices = np.random.RandomState(42), random.Random(42)
+    found = {}
+    for kind in KINDS if trace_s is not None else KINDS[:2]:
+        arrivals, rows = np.empty((2, len(AXES[kind]), RUNS, JOBS))
+        for point, x in enumerate(AXES[kind]):
+            for run in range(RUNS):
+                if kind == "poisson":
+                    counts = numbers.poisson(x, int(JOBS / x))
+                    while counts.sum() < JOBS:
+                        counts = np.append(counts, numbers.poisson(x, int(JOBS / x)))
+                    arrivals[point, run] = np.repeat(np.arange(len(counts)), counts)[:JOBS]
+                elif kind == "gamma":
+                    gaps = numbers.gamma((1 / x) ** 2, x**2 / GAMMA_RATE, JOBS)
+                    arrivals[point, run] = np.cumsum(np.sort(gaps))
+                else:
+                    first = choices.randint(0, len(trace_s) - JOBS)
+                    arrivals[point, run] = _milliseconds_as_seconds(trace_s[first : first + JOBS], x)
+                rows[point, run] = numbers.choice(len(requests.tokens), JOBS, replace=False)
+        found[kind] = arrivals, rows.astype(np.int64)
+    return found

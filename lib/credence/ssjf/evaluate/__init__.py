@@ -1,0 +1,1 @@
+"""Metrics and audits: pure functions of frames and schedules."""

@@ -1,0 +1,1 @@
+"""Plotly figures of the SSJF study: frame in, figure out."""
