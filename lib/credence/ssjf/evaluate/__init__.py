@@ -1,1 +1,1 @@
-"""Metrics and audits: pure functions of frames and schedules."""
+"""What a schedule was worth: pure functions of frames and arrays."""
