@@ -84,25 +84,26 @@ def splitwise() -> pd.DataFrame:
     -------
     pandas.DataFrame [measurements, 10]
         ``model``, ``gpu``, ``tensor_parallel`` [GPUs], ``prompt_tokens`` [tokens, each request], ``batch`` [requests],
-        ``output_tokens`` [tokens, each request], ``prompt_s`` [s, the whole batch], ``token_s`` [s, one iteration],
-        ``e2e_s`` [s], and ``configuration``, the row's set-up and sizes as one text: repeated measurements share it.
+        ``output_limit`` [tokens, each request], ``prompt_s`` [s, the whole batch], ``token_s`` [s, one iteration],
+        ``e2e_s`` [s], and ``generated_tokens`` [tokens, each request]: generation often ended before its limit, so the
+        number is recovered from e2e = prompt + (generated - 1) token, and kept within 1 … limit.
     """
     raw = catalogue.frame("splitwise-performance")
-    tidy = pd.DataFrame(
+    generated = np.rint((raw["e2e_time"] - raw["prompt_time"]) / raw["token_time"] + 1)
+    return pd.DataFrame(
         {
             "model": raw["model"],
             "gpu": raw["hardware"],
             "tensor_parallel": raw["tensor_parallel"],
             "prompt_tokens": raw["prompt_size"],
             "batch": raw["batch_size"],
-            "output_tokens": raw["token_size"],
+            "output_limit": raw["token_size"],
             "prompt_s": raw["prompt_time"] / 1000,
             "token_s": raw["token_time"] / 1000,
             "e2e_s": raw["e2e_time"] / 1000,
+            "generated_tokens": generated.clip(1, raw["token_size"]).astype(np.int64),
         }
     )
-    keys = ["model", "gpu", "tensor_parallel", "prompt_tokens", "batch", "output_tokens"]
-    return tidy.assign(configuration=tidy[keys].astype(str).agg("/".join, axis=1))
 
 
 def vllm_runs() -> pd.DataFrame:
