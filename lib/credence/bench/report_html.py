@@ -10,7 +10,6 @@ import html
 import re
 import socket
 import sys
-import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -60,8 +59,8 @@ _WINDOWS_PATH = re.compile(r"""\b[A-Za-z]:\\(?:[^\s"'<>:;,\\]+\\)*(?P<last>[^\s"
 
 def _own_places() -> list[tuple[str, str]]:
     """Return this machine's folders and what to call them, the longest first."""
-    root, home, temporary = str(paths.root()), str(Path.home()), tempfile.gettempdir()
-    places = {root + "/": "", root: ".", sys.prefix: "…", home: "~", temporary: "…"}
+    root, home = str(paths.root()), str(Path.home())
+    places = {root + "/": "", root: ".", sys.prefix: "…", home: "~"}
     return sorted(((place, name) for place, name in places.items() if len(place) > 3), key=lambda row: -len(row[0]))
 
 

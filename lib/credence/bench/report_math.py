@@ -45,7 +45,9 @@ _ALPHABETS = {
     "monospace": "MONOSPACE",
 }
 _CHILDREN = {"mfrac": 2, "mroot": 2, "msub": 2, "msup": 2, "mover": 2, "munder": 2, "msubsup": 3, "munderover": 3}
-_OPERATORS = {"~": "∼", "⌊": "⌊", "⌋": "⌋", "⌈": "⌈", "⌉": "⌉", "⟂": "⟂"}
+_OPERATORS = {"~": "∼", "⌊": "⌊", "⌋": "⌋", "⌈": "⌈", "⌉": "⌉", "⟂": "⟂", "′": "′", "″": "″"}
+_FUNCTIONS = words("log ln lg exp sin cos tan sinh cosh tanh max min sup inf lim arg det dim ker deg gcd")
+_WITH_LIMITS = words("max min sup inf lim argmax argmin Pr det gcd")
 # latex2mathml knows `split`, `align*` and `matrix`; the others differ only in numbering and outer spacing.
 _ENVIRONMENTS = {
     "aligned": "align*",
@@ -62,6 +64,13 @@ _ENVIRONMENTS = {
 }
 
 
+_KNOWN_ENVIRONMENTS = words(
+    """
+    align* split matrix pmatrix bmatrix Bmatrix vmatrix Vmatrix smallmatrix array cases substack
+    """
+)
+
+
 class _Unknown(ValueError):
     """LaTeX that has no MathML here."""
 
@@ -76,6 +85,10 @@ def _prepare(source: str) -> str:
         lambda match: rf"\{match[1]}{{{_ENVIRONMENTS.get(match[2], match[2])}}}",
         source,
     )
+
+    for name in re.findall(r"\\begin\{([^}]*)\}", source):
+        if name not in _KNOWN_ENVIRONMENTS:
+            raise _Unknown(name)
 
     def operator(match: re.Match) -> str:
         name = re.sub(r"\\[,;:! ]|\s+", "\u2009", match[1])
@@ -131,6 +144,10 @@ def _rebuild(element: ElementTree.Element, display: bool) -> ElementTree.Element
         raise _Unknown(tag)
     if tag == "mi" and text in _OPERATORS:
         tag, text = "mo", _OPERATORS[text]
+    if tag == "mi" and text in _FUNCTIONS:
+        tag = "mo"
+    if display and tag == "msub" and re.sub(r"\W", "", html.unescape(element[0].text or "")) in _WITH_LIMITS:
+        tag = "munder"
     if len(element) != _CHILDREN.get(tag, len(element)):
         raise _Unknown(f"half a {tag}")
     attributes = {key: value for key, value in element.attrib.items() if key in _ATTRIBUTES}
@@ -199,9 +216,14 @@ def to_mathml(source: str, display: bool = False) -> str:
     str
         A ``<math>`` element, safe to put into a page; for LaTeX that is not understood, a ``<code class="tex">``.
     """
-    prepared = _prepare(source)
-    # A bare `\\` or `&` needs rows to stand in; the second attempt gives it some.
-    for attempt in (prepared, rf"\begin{{align*}}{prepared}\end{{align*}}"):
+    try:
+        prepared = _prepare(source)
+    except _Unknown:
+        attempts = ()
+    else:
+        # A bare `\\` or `&` needs rows to stand in; the second attempt gives it some.
+        attempts = (prepared, rf"\begin{{align*}}{prepared}\end{{align*}}")
+    for attempt in attempts:
         try:
             tree = convert_to_element(attempt, display="block" if display else "inline")
         except Exception:  # whatever a parser may do with a half-typed formula, the page must be built

@@ -12,6 +12,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from credence.bench import report_figures, report_html
+from credence.bench.errors import InputError
 
 _LONG = 40  # lines of printed output shown before it is folded
 _HEADING = re.compile(r"<h([1-6])>(.*?)</h\1>", re.DOTALL)
@@ -44,8 +45,17 @@ class Body:
 
 
 def read(path) -> nbformat.NotebookNode:
-    """Return the notebook at `path`, brought to the current format."""
-    return nbformat.read(path, as_version=4)
+    """Return the notebook at `path`, brought to the current format.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    try:
+        return nbformat.read(path, as_version=4)
+    except (OSError, ValueError, nbformat.reader.NotJSONError) as error:
+        raise InputError(f"run {path.parent.name}: {path.name} cannot be read ({type(error).__name__})") from None
 
 
 def _text(value) -> str:

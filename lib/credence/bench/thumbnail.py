@@ -17,7 +17,7 @@ _COLOUR = re.compile(r"#[0-9A-Fa-f]{3,8}|rgba?\([\d.,\s%]+\)|[a-z]{3,20}")
 
 
 def _numbers(values) -> list[float] | None:
-    """Return positions of `values`: numbers as they are, dates in ns, categories as 0, 1, 2 …; None where absent."""
+    """Return positions of `values`: numbers as they are, dates as days, categories as 0, 1, 2 …; None where absent."""
     if values is None:
         return None
     array = np.asarray(values)
@@ -32,8 +32,13 @@ def _numbers(values) -> list[float] | None:
             except ValueError:
                 order = {value: place for place, value in enumerate(dict.fromkeys(map(str, array.tolist())))}
                 return [float(order[str(value)]) for value in array.tolist()]
-    if array.dtype.kind in "mM":
-        array = array.astype("datetime64[ns]").astype("int64") if array.dtype.kind == "M" else array.astype("int64")
+    if array.dtype.kind == "M":
+        known = array[~np.isnat(array)]
+        if not known.size:
+            return None
+        array = array - known.min()  # days since the first, so that a few digits tell them apart
+    if array.dtype.kind == "m":
+        array = array / np.timedelta64(1, "D")
     return array.astype(float).tolist()
 
 
@@ -44,8 +49,11 @@ def _thin(length: int, most: int) -> list[int]:
     return np.unique(np.linspace(0, length - 1, most).round().astype(int)).tolist()
 
 
-def _digits(value: float) -> float | None:
-    return float(f"{value:.4g}") if math.isfinite(value) else None
+def _rounded(values: list[float]) -> list[float]:
+    """Return `values` rounded to a thousandth of their spread, which is less than a pixel."""
+    spread = max(values) - min(values)
+    decimals = 3 - math.floor(math.log10(spread)) if spread > 0 else 6
+    return [round(value, decimals) for value in values]
 
 
 def _first_colour(trace, place: int) -> str:
@@ -61,7 +69,12 @@ def _heatmap(trace) -> dict | None:
     if z.ndim != 2 or not z.size:
         return None
     z = z[np.ix_(_thin(z.shape[0], MOST_CELLS), _thin(z.shape[1], MOST_CELLS))]
-    return {"kind": "heatmap", "z": [[_digits(value) for value in row] for row in z]}
+    flat = z[np.isfinite(z)]
+    if not flat.size:
+        return None
+    decimals = 2 - math.floor(math.log10(np.ptp(flat))) if np.ptp(flat) > 0 else 6
+    cells = [[round(value, decimals) if math.isfinite(value) else None for value in row] for row in z.tolist()]
+    return {"kind": "heatmap", "z": cells}
 
 
 def _axes_are_logarithmic(layout, trace) -> tuple[bool, bool]:
@@ -108,7 +121,7 @@ def _series(trace, place: int, layout) -> dict | None:
     if not points:
         return None
     row = {"kind": kind, "colour": _first_colour(trace, place)}
-    row["x"], row["y"] = ([_digits(value) for value in column] for column in zip(*points, strict=True))
+    row["x"], row["y"] = (_rounded(column) for column in zip(*points, strict=True))
     dash = getattr(getattr(trace, "line", None), "dash", None)
     if kind == "line" and dash and dash != "solid":
         row["dashed"] = True
@@ -134,7 +147,7 @@ def summarise(fig) -> dict:
     -------
     dict
         ``{"traces": [{"kind": "line" | "scatter" | "bar" | "heatmap", "colour", "x", "y", "z"}, …]}`` with at most 6
-        traces of at most 48 points (20 × 20 cells), numbers of 4 digits, logarithms where the axis is logarithmic.
+        traces of at most 48 points (20 × 20 cells), numbers with few digits, logarithms where the axis is logarithmic.
     """
     rows = []
     # one panel is enough at this size; the first is the one that an author puts first
