@@ -135,7 +135,7 @@ def test_splitwise_in_seconds():
     assert alone["token_s"].between(0.01, 0.1).all()
     # Ten times the limit, hardly more tokens: generation ended by itself.
     long = frame[frame["output_limit"] == 8192]
-    assert 127 <= long["generated_tokens"].min() <= long["generated_tokens"].max() < 5000
+    assert 100 < long["generated_tokens"].min() <= long["generated_tokens"].max() < 5000
     assert frame[frame["output_limit"] == 128]["generated_tokens"].median() == 128
 
 
