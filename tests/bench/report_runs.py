@@ -108,7 +108,7 @@ def notebook(machine_path: str = "/home/somebody/credence/data/x.csv") -> nbform
         cells=[
             new_markdown_cell(OPENING),
             new_code_cell(CODE_PARAMETERS, metadata={"tags": ["parameters"]}),
-            new_code_cell("# Parameters\nload = 0.8", metadata={"tags": ["injected-parameters"]}),
+            new_code_cell("# Parameters\npreset = 'quick'\nload = 0.5", metadata={"tags": ["injected-parameters"]}),
             new_code_cell("import numpy as np\n\nfrom credence.ssjf import evaluate, world"),
             new_markdown_cell("## Data\n\nRequests with arrival times and lengths. " + INJECTION),
             new_code_cell(

@@ -122,6 +122,8 @@ def test_parameters_are_open_and_other_code_is_folded(page):
     cells = page.select("details.code")
     opened = [cell.summary.get_text(strip=True) for cell in cells if cell.has_attr("open")]
     assert opened == ["parameters", "parameters of this run"]
+    # papermill injects every parameter; only what differs from the defaults is news
+    assert cells[1].pre.get_text() == "load = 0.5"
     assert "Read the requests" in cells[3].summary.get_text()
 
 
@@ -224,7 +226,7 @@ def test_smoke_runs_are_marked_as_no_evidence(tmp_path):
     assert "too small to judge" in pages[1].read_text()
 
 
-def test_the_fuller_preset_gets_the_bare_name(tmp_path):
+def test_a_newer_smoke_run_does_not_take_the_bare_name(tmp_path):
     runs = [
         made_up.write_run(
             tmp_path / "runs", made_up.record("aaaaaaaaaaaa", preset="smoke", started="2026-11-23T00:00:00+00:00")
@@ -280,6 +282,13 @@ def test_an_error_s_traceback_is_shown_without_colours():
     failed = new_output("error", ename="ValueError", evalue="no", traceback=["\x1b[31mValueError\x1b[0m: no <b>"])
     body = report_notebook.convert(nbformat.v4.new_notebook(cells=[new_code_cell("x", outputs=[failed])]), set())
     assert '<pre class="error" tabindex="0">ValueError: no &lt;b&gt;</pre>' in body.blocks[1]
+
+
+def test_pages_without_a_run_go_but_foreign_pages_stay(built, tmp_path):
+    report.build(built[1], tmp_path, rows=made_up.board())
+    (tmp_path / "ssjf/mine.html").write_text("<html>written by hand</html>")
+    report.build(built[1][:1], tmp_path, rows=made_up.board())
+    assert sorted(page.name for page in (tmp_path / "ssjf").iterdir()) == ["mine.html", "schedule.html"]
 
 
 def test_plotly_js_is_copied_anew_when_it_changed(built, tmp_path):

@@ -22,7 +22,7 @@ from credence.bench.report_check import check
 __all__ = ["MOST_BYTES", "build", "check"]
 
 MOST_BYTES = 1_000_000
-PRESET_ORDER = {"full": 0, "quick": 1, "smoke": 2}
+MARK = '<meta name="generator" content="credence">'
 ASSETS, PLOTLY = "assets", "plotly.min.js"
 
 
@@ -68,15 +68,14 @@ def _key(record: dict) -> str:
 
 
 def _preferred(record: dict) -> tuple:
-    """Sort key: default parameters first, then the fuller preset; ties go to the newest by a later stable sort."""
-    return (not record.get("default_parameters", False), PRESET_ORDER.get(record.get("preset"), 3))
+    """Sort key, as in `runner.latest_runs`: default parameters, then other presets than smoke, then the newest."""
+    return (bool(record.get("default_parameters")), record.get("preset") != "smoke", str(record.get("started", "")))
 
 
 def _name_files(records: list[dict]) -> dict[str, str]:
     """Return run id to file name below ``out``: the preferred default run of a notebook gets the bare name."""
     names, bare = {}, set()
-    newest_first = sorted(records, key=lambda record: str(record.get("started", "")), reverse=True)
-    for record in sorted(newest_first, key=_preferred):
+    for record in sorted(records, key=_preferred, reverse=True):
         base = f"{record['paper']}/{Path(record['notebook']).name}"
         if record.get("default_parameters", False) and base not in bare:
             bare.add(base)
@@ -306,9 +305,18 @@ def build(runs: list[Path], out: Path, single_file: bool = False, rows: list[dic
         written.append(page)
     if not single_file:
         _write_plotly(out / ASSETS)
+    _remove_stale(out, {*written})
     index = out / "index.html"
     index.write_text(_index(records, names, all_rows), encoding="utf-8")
     return [index, *written]
+
+
+def _remove_stale(out: Path, written: set[Path]) -> None:
+    """Remove reports that an earlier build left and no run stands behind now; only pages of ours, by their mark."""
+    for paper in PAPERS:
+        for page in (out / paper).glob("*.html"):
+            if page not in written and MARK in page.read_text(encoding="utf-8", errors="replace")[:1000]:
+                page.unlink()
 
 
 def _write_plotly(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """An executed notebook as the body of a page: prose, folded code, cleaned outputs, figures, table of contents."""
 
+import ast
 import base64
 import html
 import re
@@ -35,6 +36,8 @@ class Body:
         Headings of levels 2 and 3; labels are HTML.
     figures : list of Figure
         Those among the blocks.
+    defaults : dict of str to str
+        The parameters cell's names and values, as source.
     """
 
     title: str = ""
@@ -42,6 +45,7 @@ class Body:
     blocks: list = field(default_factory=list)
     contents: list[tuple[int, str, str]] = field(default_factory=list)
     figures: list[report_figures.Figure] = field(default_factory=list)
+    defaults: dict[str, str] = field(default_factory=dict)
 
 
 def read(path) -> nbformat.NotebookNode:
@@ -201,11 +205,34 @@ def convert(notebook: nbformat.NotebookNode, taken: set[str], small: bool = Fals
     return body
 
 
+def _assignments(source: str) -> dict[str, str]:
+    """Return the simple assignments of a parameters cell: name to value, both as source."""
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError:
+        return {}
+    found = {}
+    for statement in statements:
+        targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+        if len(targets) == 1 and isinstance(targets[0], ast.Name) and getattr(statement, "value", None) is not None:
+            found[targets[0].id] = ast.unparse(statement.value)
+    return found
+
+
+def _injected(source: str, defaults: dict[str, str]) -> str:
+    """Return those of a run's injected parameters that differ from the defaults; papermill injects them all."""
+    given = _assignments(source)
+    return "\n".join(f"{name} = {value}" for name, value in given.items() if defaults.get(name) != value)
+
+
 def _code_cell(cell, source: str, tags: set[str], body: Body, taken: set[str], small: bool) -> None:
     if source.strip() and not tags & _HIDDEN_INPUT:
         if "injected-parameters" in tags:
-            body.blocks.append(code(source, "parameters of this run", shown=True))
+            changed = _injected(source, body.defaults)
+            if changed:
+                body.blocks.append(code(changed, "parameters of this run", shown=True))
         elif "parameters" in tags:
+            body.defaults = _assignments(source)
             body.blocks.append(code(source, "parameters", shown=True))
         else:
             body.blocks.append(code(source))
