@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from credence.bench.errors import InputError
-from credence.ssjf.data import read_requests, validate_requests
+from credence.ssjf.data import read_requests, requests, validate_requests
 
 GOOD = "arrival_s,prompt_tokens,output_tokens,predicted\n0.0,10,3,1.5\n0.25,0,0,-2\n0.25,7,12,9e3\n"
 
@@ -27,6 +27,20 @@ def test_floats_survive_to_the_last_bit(tmp_path):
     times = np.sort(np.random.default_rng(5).random(200)) * 1e5
     text = "arrival_s,prompt_tokens,output_tokens\n" + "".join(f"{float(t)!r},1,1\n" for t in times)
     assert np.array_equal(read_requests(written(tmp_path, text))["arrival_s"].to_numpy(), times)
+
+
+def test_quick_and_careful_reading_agree(tmp_path, monkeypatch):
+    rng = np.random.default_rng(6)
+    times = np.cumsum(rng.exponential(size=300)) * 1e3
+    text = 'note,output_tokens,arrival_s,predicted,prompt_tokens\n"two\nlines",3,0,-1e-300,4\n\n' + "".join(
+        f"{k},{rng.integers(0, 10**6)},{float(t)!r},{float(rng.normal() * 10.0 ** rng.integers(-20, 20))!r},7\n"
+        for k, t in enumerate(times)
+    )
+    path = written(tmp_path, text)
+    quick = read_requests(path)
+    assert requests._read_quickly(path) is not None
+    monkeypatch.setattr(requests, "_read_quickly", lambda _: None)
+    pd.testing.assert_frame_equal(quick, read_requests(path), check_exact=True)
 
 
 def test_tolerates_what_spreadsheets_write(tmp_path):
