@@ -154,9 +154,17 @@ def claims(
         # plain print: rich would wrap lines and colour numbers
         print(json.dumps(registry.as_json(rows), indent=1, ensure_ascii=False, allow_nan=False))
         return
-    table = Table(title="claims", title_justify="left")
-    for name in ("claim", "statement", "paper", "ours [90 %]", "P(claim)", "verdict", "data"):
-        table.add_column(name, overflow="fold")
+    table = Table(title="claims", title_justify="left", expand=True)
+    for name, ratio in {
+        "claim": 3,
+        "statement": 8,
+        "paper": 2,
+        r"ours \[90 %]": 3,
+        "P": 1,
+        "verdict": 3,
+        "data": 2,
+    }.items():
+        table.add_column(name, overflow="fold", ratio=ratio)
     for row in rows:
         text = registry.words(row)
         cells = (row["id"], row["statement"], *text.values(), row["data_kind"] or "")

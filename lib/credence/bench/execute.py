@@ -18,6 +18,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from credence.bench import catalogue
 from credence.bench.record import write_atomic
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -116,7 +117,7 @@ def _complete(spec: dict, folder: Path, started: datetime) -> dict:
         "started": started.isoformat(timespec="seconds"),
         "seconds": round((datetime.now(UTC) - started).total_seconds(), 1),
         "seed": spec["parameters"].get("seed"),
-        "missing_data": [n for n in declared if n not in read],
+        "missing_data": [n for n in declared if n not in read and not catalogue.available(n)],
         "command": spec["command"],
         "fingerprint": spec["fingerprint"],
     }
