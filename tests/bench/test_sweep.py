@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import psutil
 import pyarrow.parquet
 import pytest
 from distributed import Client, LocalCluster
+from distributed.comm import CommClosedError
 from distributed.utils import json_load_robust
 
 import credence.ssjf
@@ -309,6 +310,69 @@ def test_a_point_that_kills_every_worker_is_a_failure(write, tmp_path):
     (failure,) = caught.value.failures
     assert "KilledWorker" in failure["lines"][0]
     assert caught.value.path is None
+
+
+class Made:
+    """A future that answers as told: what it raises or returns, one after the other."""
+
+    def __init__(self, key: str, *answers):
+        self.key, self.answers, self.lost = key, list(answers), False
+
+    def add_done_callback(self, function):
+        function(self)
+
+    def result(self, timeout):
+        answer = self.answers.pop(0)
+        if not isinstance(answer, Exception):
+            return answer
+        self.lost = isinstance(answer, CancelledError)
+        raise answer
+
+    def cancelled(self):
+        return self.lost
+
+
+class MadeClient:
+    def __init__(self, answers: dict[str, list], workers: int = 1):
+        self.answers, self.workers = answers, workers
+
+    def map(self, function, tasks, key, pure):
+        assert function is point.compute_point
+        assert not pure
+        return [Made(name, *self.answers[name.partition("-")[0]]) for name in key]
+
+    def scheduler_info(self):
+        return {"workers": dict.fromkeys(range(self.workers))}
+
+
+def test_a_result_that_was_lost_is_waited_for(monkeypatch):
+    monkeypatch.setattr(cluster, "RETRY_S", 0.0)
+    answers = {"a": [TimeoutError(), '{"rows": 1}'], "b": [CommClosedError("broken"), '{"rows": 2}']}
+    ended, notices = {}, []
+    cluster.collect(MadeClient(answers, workers=0), dict.fromkeys(answers, ""), ended.__setitem__, notices.append)
+    assert ended == {"a": {"rows": 1}, "b": {"rows": 2}}
+    (notice,) = notices
+    assert "no worker is connected" in notice
+
+
+def test_a_lost_scheduler_leaves_the_rest_undone():
+    answers = {"a": ['{"rows": 1}'], "b": [CancelledError("b")], "c": [CancelledError("c")]}
+    ended, notices = {}, []
+    cluster.collect(MadeClient(answers), dict.fromkeys(answers, ""), ended.__setitem__, notices.append)
+    assert ended == {"a": {"rows": 1}}
+    assert notices == ["the scheduler was lost; 2 points are left undone"]
+
+
+def test_points_left_undone_are_no_success(write, tmp_path, monkeypatch, capfd):
+    @contextmanager
+    def here(*_arguments):
+        yield None
+
+    monkeypatch.setattr(cluster, "local", here)
+    monkeypatch.setattr(cluster, "collect", lambda *_arguments: None)
+    assert sweep.main(write("draws", {"x": [1, 2]})) == 1
+    assert "0 of 2 points failed, 2 were not computed" in capfd.readouterr().err
+    assert not (tmp_path / "reports/sweeps/g/g.parquet").exists()
 
 
 # --- what can't work is said before anything runs

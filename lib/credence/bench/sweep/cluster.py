@@ -2,10 +2,13 @@
 
 import contextlib
 import json
+import logging
 import queue
 import re
 import signal
+import tempfile
 import threading
+import time
 import uuid
 import warnings
 from collections.abc import Callable
@@ -15,9 +18,11 @@ from credence.bench.errors import InputError
 from credence.bench.sweep import point
 
 CONNECT_S = 15.0  # for a scheduler to answer, and for its first worker
+RETRY_S = 0.2
 QUIET_S = 20.0  # without a result before looking whether there are workers at all
 # A scheduler passes messages on; what it computes with does not matter.
 _SCHEDULER_NEEDS = ("python", "dask", "distributed")
+_LOGGERS = ("distributed", "distributed.client", "distributed.scheduler", "tornado.application", "asyncio")
 _ADDRESS = re.compile(r"tcp://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})")
 
 
@@ -49,6 +54,20 @@ def _no_interrupt():
 
 
 @contextlib.contextmanager
+def _quiet():
+    """Keep the logs of Dask to themselves: a lost worker or scheduler is told once, in our words."""
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL + 1)
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextlib.contextmanager
 def local(jobs: int | None, n_points: int):
     """Yield a client of a cluster started here: one process and one thread a worker, loopback only.
 
@@ -65,7 +84,9 @@ def local(jobs: int | None, n_points: int):
 
     # a point may spend hours inside one call of compiled code that lets no heartbeat through
     settings = {"distributed.scheduler.worker-ttl": None, "distributed.worker.profile.enabled": False}
-    with dask.config.set(settings):
+    # workers that are ended in the middle of a point leave their scratch files behind
+    scratch = tempfile.TemporaryDirectory(prefix="credence-sweep-", ignore_cleanup_errors=True)
+    with _quiet(), scratch as folder, dask.config.set(settings):
         with _no_interrupt():
             cluster = LocalCluster(
                 n_workers=min(jobs or CPU_COUNT, n_points),
@@ -76,7 +97,8 @@ def local(jobs: int | None, n_points: int):
                 dashboard_address=None,
                 # the scheduler's HTTP server can't be left out: a free port of the loopback
                 scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-                env=dict.fromkeys(runner.THREAD_SETTINGS, "1"),
+                local_directory=folder,
+                env=dict.fromkeys(runner.THREAD_SETTINGS, "1") | {"TMPDIR": folder},
             )
         with cluster, Client(cluster, set_as_default=False) as client:
             yield client
@@ -95,6 +117,7 @@ def remote(scheduler: str, kind: str, target: str, print_now: dict):
     from distributed.versions import VersionMismatchWarning
 
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_quiet())
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", VersionMismatchWarning)  # an error below, in full
             try:
@@ -169,18 +192,26 @@ def collect(client, tasks: dict[str, str], ended: Callable[[str, dict], None], n
         future.add_done_callback(ready.put)
     try:
         while waiting:
+            future = None
             try:
                 future = ready.get(timeout=QUIET_S)
-            except queue.Empty:
+                # may wait although it was ready: its worker has died since, and another computes it again
+                answer = json.loads(future.result(timeout=QUIET_S))
+            except (queue.Empty, TimeoutError):
+                if future is not None:
+                    ready.put(future)
                 if not client.scheduler_info()["workers"]:
-                    notice("no worker is connected; waiting for one")
+                    notice("no worker is connected; waiting for one (Ctrl-C keeps what is finished)")
                 continue
-            try:
-                answer = json.loads(future.result())
-            except Exception as error:  # as a rule: every worker that tried it died
+            except Exception as error:
                 if future.cancelled():
-                    notice(f"the scheduler was lost ({type(error).__name__}); {len(waiting)} points are left undone")
+                    notice(f"the scheduler was lost; {len(waiting)} points are left undone")
                     return
+                if isinstance(error, OSError):  # the connection broke just now; the future will say what follows
+                    time.sleep(RETRY_S)
+                    ready.put(future)
+                    continue
+                # as a rule KilledWorker: every worker that tried it died
                 answer = {"failure": [f"{type(error).__name__}: {' '.join(str(error).split())}"]}
             ended(keys[future.key], answer)
             waiting.pop(future.key)
