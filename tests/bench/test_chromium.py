@@ -147,3 +147,16 @@ def test_a_blank_figure_and_an_error_are_noticed(browser, tmp_path):
     assert any("thrown" in line for line in seen.errors)
     assert seen.requests == ["https://example.org/x"]
     assert seen.overflow > 1000
+
+
+def test_on_a_phone_legends_and_titles_do_not_cover_each_other(browser, out):
+    browser.open(out / "ssjf/schedule.html", width=390)
+    boxes = browser.evaluate(
+        "[...document.querySelectorAll('.js-plotly-plot')].map((plot) => ['.legend', '.xtitle'].map((part) =>"
+        "{ const found = plot.querySelector(part); const box = found && found.getBoundingClientRect();"
+        "return found && [box.top, box.bottom]; }))"
+    )
+    for legend, title in boxes:
+        if legend and title:
+            assert legend[0] >= title[1] - 1
+    assert len([1 for legend, _ in boxes if legend]) == 2

@@ -1,5 +1,6 @@
 import pytest
 
+from bench.report_runs import RUN_ID as made_up_run
 from bench.report_runs import board, row
 from credence.bench import claims, report_claims
 
@@ -65,9 +66,20 @@ def test_a_capped_row_and_a_recorded_row_say_so():
     assert not views["ssjf-jct-none"]["capped"]
     assert views["ssjf-azure"]["recorded"] == "recorded: 21.0 [19.0, 23.0] %, trend only (full, 2026-11-20)"
     assert views["ssjf-azure"]["ours"] == ""
+    same = {"ours": 33.0, "lo": 31.2, "hi": 34.9, "run_id": made_up_run}
+    assert report_claims.recorded_line(row("a", "reproduced", recorded=same)) == ""
+    assert "recorded: 33.0" in report_claims.recorded_line(row("a", "x", recorded=same | {"run_id": "other"}))
 
 
 def test_counts_add_up():
     counts = report_claims.counts([report_claims.view(item) for item in board()])
     assert [entry["count"] for entry in counts] == [1, 2, 1, 1, 1]
     assert sum(entry["share"] for entry in counts) == pytest.approx(100, abs=0.1)
+
+
+def test_a_far_edge_of_the_band_does_not_squeeze_the_plot():
+    near = report_claims.interval_plot(row("a", "x", ours=55.0, lo=38.0, hi=69.0, paper_value=0.0, band=[-1e6, 5.0]))
+    dot, paper = (
+        float(near.split(f'class="{name}" {key}')[1].split('"')[0].split(" ")[0]) for name, key in POSITIONS.items()
+    )
+    assert dot - paper > 50

@@ -74,3 +74,11 @@ def test_shrinking_halves_the_bytes_and_keeps_seven_digits():
     assert len(small["bdata"]) < 0.55 * len(stored["bdata"])
     np.testing.assert_allclose(report_figures.decode(small), values, rtol=1e-6)
     assert report_figures.shrink({"y": [1 / 3, 2]}) == {"y": [0.3333333, 2]}
+
+
+def test_a_legend_above_leaves_room_for_the_panels_titles():
+    layout = json.loads(report_figures.build(bundle(figures()[2]), 1, set()).payload)["layout"]
+    assert layout["legend"]["yref"] == "container"
+    assert layout["margin"]["t"] > 60
+    alone = json.loads(report_figures.build(bundle(figures()[0]), 1, set()).payload)["layout"]
+    assert "yref" not in alone.get("legend", {})

@@ -69,10 +69,14 @@ def probability(value) -> str:
     return "> 0.99" if value > 0.995 else "< 0.01" if value < 0.005 else f"{value:.2f}"
 
 
-def _domain(values: list[float]) -> tuple[float, float]:
+def _domain(values: list[float], band: list[float | None]) -> tuple[float, float]:
+    """Return the range to draw: all of `values`, and those edges of the band that are not far off."""
     low, high = min(values), max(values)
     spread = (high - low) or abs(high) or 1.0
-    return low - 0.12 * spread, high + 0.12 * spread
+    near = [edge for edge in band if edge is not None and low - 0.6 * spread <= edge <= high + 0.6 * spread]
+    low, high = min([low, *near]), max([high, *near])
+    pad = 0.12 * ((high - low) or abs(high) or 1.0)
+    return low - pad, high + pad
 
 
 def interval_plot(row: dict) -> str:
@@ -82,10 +86,10 @@ def interval_plot(row: dict) -> str:
     papers = [_real(value) for value in (stated if isinstance(stated, list | tuple) else [stated])]
     papers = [value for value in papers if value is not None]
     band = [_real(value) for value in (row.get("band") or (None, None))]
-    known = [value for value in (ours, low, high, null, *papers, *band) if value is not None]
-    if ours is None or len(known) < 2:
+    known = [value for value in (ours, low, high, null, *papers) if value is not None]
+    if ours is None or len([*known, *filter(None, band)]) < 2:
         return ""
-    start, stop = _domain(known)
+    start, stop = _domain(known, band)
 
     def at(value: float) -> float:
         return PAD + (value - start) / (stop - start) * (WIDTH - 2 * PAD)
@@ -93,8 +97,8 @@ def interval_plot(row: dict) -> str:
     middle = HEIGHT / 2
     parts = []
     if band != [None, None]:
-        left = at(band[0]) if band[0] is not None else 0
-        right = at(band[1]) if band[1] is not None else WIDTH
+        left = max(at(band[0]), 0) if band[0] is not None else 0
+        right = min(at(band[1]), WIDTH) if band[1] is not None else WIDTH
         parts.append(
             f'<rect class="iv-band" x="{left:.1f}" y="3" width="{max(right - left, 1.5):.1f}" height="{HEIGHT - 6}"/>'
         )
@@ -113,14 +117,15 @@ def interval_plot(row: dict) -> str:
 
 
 def recorded_line(row: dict) -> str:
-    """Return what was measured before, with verdict, preset and date."""
+    """Return what was measured before, with verdict, kind, preset and date; empty if this build shows that very run."""
     before = row.get("recorded")
-    if not isinstance(before, dict) or _real(before.get("ours", before.get("value"))) is None:
+    if not isinstance(before, dict) or _real(before.get("ours")) is None:
         return ""
-    value = estimate({**before, "ours": before.get("ours", before.get("value")), "unit": row.get("unit")})
+    if before.get("run_id") and before.get("run_id") == row.get("run_id"):
+        return ""
+    words = [estimate({**before, "unit": row.get("unit")}), before.get("verdict"), before.get("data_kind")]
     labels = [str(before[key]) for key in ("preset", "date") if before.get(key)]
-    verdict = f", {before['verdict']}" if before.get("verdict") else ""
-    return f"recorded: {value}{verdict}" + (f" ({', '.join(labels)})" if labels else "")
+    return "recorded: " + ", ".join(filter(None, words)) + (f" ({', '.join(labels)})" if labels else "")
 
 
 def view(row: dict, link: str = "") -> dict:
@@ -153,6 +158,7 @@ def view(row: dict, link: str = "") -> dict:
         "p_number": _real(row.get("p_claim")),
         "plot": interval_plot(row),
         "recorded": recorded_line(row),
+        "recorded_command": (row.get("recorded") or {}).get("command") or "",
         "link": link,
     }
 

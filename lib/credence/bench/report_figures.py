@@ -14,7 +14,7 @@ MIMETYPE = "application/vnd.plotly.v1+json"
 DEFAULT_HEIGHT, LEAST_HEIGHT, MOST_HEIGHT = 420, 220, 1600  # [px]
 # These fetch tiles or outlines from a map service, which a page that opens offline cannot.
 _MAPS = {"scattergeo", "choropleth"}
-_TOP_WITHOUT_TITLE = 40  # [px]
+_TOP_WITHOUT_TITLE, _TOP_WITH_BOTH = 40, 78  # [px]
 
 
 @dataclass
@@ -114,6 +114,17 @@ def needs_network(bundle: dict) -> bool:
     return any(kind in _MAPS or "map" in kind.removeprefix("heatmap").removeprefix("treemap") for kind in kinds)
 
 
+def _part_legend_from_titles(layout: dict, template: dict) -> None:
+    """Lift a legend above the plot clear of the panels' titles, which stand at the same height."""
+    notes = [note for note in layout.get("annotations", []) if isinstance(note, dict)]
+    titled = any(note.get("yref") == "paper" and (note.get("y") or 0) >= 0.99 and note.get("text") for note in notes)
+    legend = {**template.get("layout", {}).get("legend", {}), **layout.get("legend", {})}
+    above = legend.get("orientation") == "h" and (legend.get("y") or 0) >= 1
+    if titled and above and layout.get("showlegend") is not False:
+        layout["legend"] = {**layout.get("legend", {}), "yref": "container", "y": 0.99, "yanchor": "top"}
+        layout["margin"]["t"] = _TOP_WITH_BOTH
+
+
 def build(bundle: dict, number: int, taken: set[str], small: bool = False) -> Figure:
     """Return one displayed figure, ready for the page.
 
@@ -143,6 +154,7 @@ def build(bundle: dict, number: int, taken: set[str], small: bool = False) -> Fi
     layout.pop("width", None)
     layout.pop("height", None)
     layout["autosize"] = True
+    _part_legend_from_titles(layout, template or {})
     # a remote picture would be a request
     layout["images"] = [row for row in layout.get("images", []) if str(row.get("source", "")).startswith("data:")]
     if not layout["images"]:

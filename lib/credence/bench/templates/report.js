@@ -2,7 +2,7 @@
 (() => {
   const root = document.documentElement;
   const narrow = 560; // [px] below this a plot gets the margins of a phone
-  const config = { responsive: true, displaylogo: false, displayModeBar: "hover", showTips: false, showSendToCloud: false, plotlyServerURL: "",
+  const config = { responsive: true, displaylogo: false, displayModeBar: true, showTips: false, showSendToCloud: false, plotlyServerURL: "",
     modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"], toImageButtonOptions: { format: "svg" } };
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
 
@@ -115,26 +115,67 @@
     });
   }
 
-  // On a phone: thin margins, and legend or colour bar below the plot instead of beside it.
-  const below = { orientation: "h", x: 0, xanchor: "left", y: -0.22, yanchor: "top" };
-  function lay(bar, kind) {
-    const title = typeof bar.title === "string" ? { text: bar.title } : bar.title || {};
-    return { ...bar, ...below, x: 0.5, xanchor: "center", thickness: 12, len: 1, title: { ...title, side: kind } };
-  }
-  function fit(figure, width) {
-    if (width >= narrow) return figure;
-    const layout = { ...figure.layout }, margin = layout.margin || {};
-    layout.margin = { ...margin, l: Math.min(margin.l || 48, 48), r: Math.min(margin.r || 12, 12) };
-    layout.font = { ...(layout.font || {}), size: 11 };
-    layout.legend = { ...(layout.legend || {}), ...below };
-    layout.annotations = (layout.annotations || []).map((note) => ({ ...note, font: { ...(note.font || {}), size: 12 } }));
-    for (const key of Object.keys(layout)) {
-      if (/^coloraxis/.test(key)) layout[key] = { ...layout[key], colorbar: lay(layout[key].colorbar || {}, "top") };
+  // Titles of narrow panels run into each other unless they are broken into lines.
+  const wide = 0.56; // width of a letter, in units of the font size
+  function wrap(text, pixels, size) {
+    const most = Math.max(8, Math.floor(pixels / (wide * size)));
+    if (typeof text !== "string" || /<br/i.test(text) || text.length <= most) return text;
+    const lines = [""];
+    for (const word of text.split(" ")) {
+      const line = lines.at(-1);
+      if (line && line.length + 1 + word.length > most) lines.push(word);
+      else lines[lines.length - 1] = line ? line + " " + word : word;
     }
-    const maps = figure.data.filter((trace) => /heatmap|contour/.test(trace.type || "") && trace.showscale !== false);
-    const data = figure.data.map((trace) =>
-      (maps.length === 1 && trace === maps[0] && !trace.coloraxis ? { ...trace, colorbar: lay(trace.colorbar || {}, "top") } : trace));
-    return { ...figure, data, layout };
+    return lines.join("<br>");
+  }
+  function titles(layout, width, size) {
+    const across = Math.max(120, width - 100), spans = [];
+    let lines = 1;
+    for (const key of Object.keys(layout).filter((name) => /^[xy]axis\d*$/.test(name))) {
+      const axis = layout[key], title = typeof axis.title === "string" ? { text: axis.title } : axis.title || {};
+      const domain = axis.domain || [0, 1], pixels = (domain[1] - domain[0]) * across;
+      if (key[0] === "x") spans.push(domain);
+      const text = key[0] === "x" ? wrap(title.text, pixels, size) : title.text;
+      lines = Math.max(lines, (text || "").split("<br>").length);
+      layout[key] = { ...axis, title: { ...title, text, font: { size, ...(title.font || {}) } } };
+    }
+    layout.annotations = (layout.annotations || []).map((note) => {
+      const span = spans.find((d) => note.x >= d[0] && note.x <= d[1]);
+      if (note.xref !== "paper" || note.yref !== "paper" || note.showarrow || !span) return note;
+      const font = { ...(note.font || {}), size: Math.min((note.font || {}).size || size + 1, size + 1) };
+      return { ...note, font, text: wrap(note.text, (span[1] - span[0]) * across, font.size) };
+    });
+    return lines;
+  }
+  // On a phone: thin margins, and legend and colour bar below the plot instead of beside or above it.
+  function below(figure, layout, height, lines) {
+    const margin = layout.margin || {}, area = Math.max(120, height - 130), drop = 54 + 15 * lines;
+    const titled = layout.annotations.some((note) => note.yref === "paper" && note.y >= 0.99);
+    const place = { orientation: "h", x: 0, xanchor: "left", y: -drop / area, yanchor: "top", yref: "paper" };
+    layout.margin = { ...margin, t: titled ? 48 : 16, l: Math.min(margin.l || 48, 48), r: Math.min(margin.r || 12, 12) };
+    layout.font = { ...(layout.font || {}), size: 11 };
+    const keyed = layout.showlegend !== false && figure.data.filter((t) => t.showlegend !== false && t.name).length > 1;
+    layout.legend = { ...(layout.legend || {}), ...place };
+    const lay = (bar) => {
+      const title = typeof bar.title === "string" ? { text: bar.title } : bar.title || {};
+      const text = (title.text || "").replace(/<br\s*\/?>/gi, " ");
+      return { ...bar, ...place, x: 0.5, xanchor: "center", y: -(drop + (keyed ? 45 : 0)) / area, thickness: 12, len: 1,
+        title: { ...title, text, side: "top" } };
+    };
+    for (const key of Object.keys(layout).filter((name) => /^coloraxis/.test(name))) {
+      layout[key] = { ...layout[key], colorbar: lay(layout[key].colorbar || {}) };
+    }
+    const own = (t) => !t.coloraxis && t.showscale !== false && (/heatmap|contour/.test(t.type || "") || t.colorbar);
+    const dotted = (t) => t.marker && !t.marker.coloraxis && t.marker.showscale !== false && t.marker.colorbar;
+    const scaled = figure.data.filter((t) => own(t) || dotted(t));
+    if (scaled.length !== 1) return figure.data;
+    return figure.data.map((t) => (t !== scaled[0] ? t : own(t) ? { ...t, colorbar: lay(t.colorbar || {}) }
+      : { ...t, marker: { ...t.marker, colorbar: lay(t.marker.colorbar) } }));
+  }
+  function fit(figure, width, height) {
+    const layout = { ...figure.layout }, small = width < narrow;
+    const lines = titles(layout, width, small ? 11 : 13);
+    return { ...figure, data: small ? below(figure, layout, height, lines) : figure.data, layout };
   }
 
   const figures = [...document.querySelectorAll(".plotly-figure")];
@@ -143,7 +184,7 @@
     if (place.dataset.state) return;
     place.dataset.state = "drawing";
     try {
-      const figure = fit(read(place.dataset.figure), place.clientWidth);
+      const figure = fit(read(place.dataset.figure), place.clientWidth, place.clientHeight);
       const layout = { ...figure.layout, template: templates[figure.template] };
       const small = place.clientWidth < narrow ? { displayModeBar: false } : {};
       await Plotly.newPlot(place, figure.data, layout, { ...config, ...small });
