@@ -32,7 +32,7 @@ def test_floats_survive_to_the_last_bit(tmp_path):
 def test_quick_and_careful_reading_agree(tmp_path, monkeypatch):
     rng = np.random.default_rng(6)
     times = np.cumsum(rng.exponential(size=300)) * 1e3
-    text = 'note,output_tokens,arrival_s,predicted,prompt_tokens\n"two\nlines",3,0,-1e-300,4\n\n' + "".join(
+    text = "note,output_tokens,arrival_s,predicted,prompt_tokens\ntwo lines,3,0,-1e-300,4\n\n" + "".join(
         f"{k},{rng.integers(0, 10**6)},{float(t)!r},{float(rng.normal() * 10.0 ** rng.integers(-20, 20))!r},7\n"
         for k, t in enumerate(times)
     )
@@ -109,6 +109,7 @@ def test_bad_prediction(tmp_path):
         ("arrival_s,prompt_tokens,output_tokens\n1,2\n", r"row 0 \(line 2\) has 2 values; allowed: 3"),
         (b"PK\x03\x04\xff\xfe\x00\x93", "not a CSV file"),
         (b'arrival_s,prompt_tokens,output_tokens\n"1,2,3\n', "not a CSV file"),
+        ('arrival_s,prompt_tokens,output_tokens\n1,2,3\n2,3,"4', "not a CSV file"),
         ("some text about requests\nmore\n", "missing column"),
     ],
 )

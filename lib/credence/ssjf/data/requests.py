@@ -128,11 +128,11 @@ def _read_quickly(path: Path) -> pd.DataFrame | None:
 
     known = dict.fromkeys((*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS), pyarrow.float64())
     try:
-        table = arrow_csv.read_csv(
-            path,
-            parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
-            convert_options=arrow_csv.ConvertOptions(column_types=known),
-        )
+        content = path.read_bytes()
+        if b'"' in content:  # an unclosed quotation mark would swallow rows without a word
+            return None
+        options = arrow_csv.ConvertOptions(column_types=known)
+        table = arrow_csv.read_csv(pyarrow.BufferReader(content), convert_options=options)
     except (OSError, ValueError):  # ArrowInvalid is a ValueError
         return None
     if len(set(table.column_names)) < table.num_columns:
