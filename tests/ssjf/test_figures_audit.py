@@ -53,7 +53,8 @@ def test_tables_and_curves_carry_the_papers_values():
         ours, ours.drop(columns=["jct_cut_lo", "jct_cut_hi"]), "jct_cut", figures.CUT_TITLE, (30, 40)
     )
     assert len(fig.data) == 3 * 4 + 1
-    assert papers(fig) == ["paper: 30–40 %"]
+    assert [t.name for t in fig.data if t.showlegend is not False].count("paper's program, re-run") == 1
+    assert papers(fig)[-1] == "paper: 30–40 %"
     lines = figures.curves(audit.curves(STUDY, "none", 1))
     assert {t.name for t in lines.data} == {"FCFS", "SSJF", "SJF (oracle)"}
     share = figures.by_share({"no batching": audit.by_share(STUDY, "poisson", "none", 1)})

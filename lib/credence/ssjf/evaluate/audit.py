@@ -277,17 +277,23 @@ def waterfall(values: np.ndarray) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        First and last row are the two ends, the rows between them one switch each (its Shapley value taken away;
-        switches without any effect are left out): ``label``, ``switch`` (empty for an end), ``start`` and ``end`` of
-        the bar, ``lo`` and ``hi`` of the end or of the step (90 %), in the quantity's unit.
+        First and last row are the two ends, the rows between them one switch each, its Shapley value taken away
+        (those below 1 % of the larger end together as ``others``): ``label``, ``switch`` (empty for an end), ``start``
+        and ``end`` of the bar, ``lo`` and ``hi`` of the end or of the step (90 %), in the quantity's unit.
     """
     shares = shapley(values)
-    acting = [i for i in np.argsort(-np.abs(shares.mean(axis=1)), kind="stable") if np.abs(shares[i]).max() > 1e-9]
+    size = np.abs(shares.mean(axis=1))
+    large = size > 0.01 * np.abs(values[[0, -1]].mean(axis=1)).max()
     titles, level = list(SWITCHES.values()), float(values[-1].mean())
     rows = [("as released", "", 0.0, *interval(values[-1]))]
-    for i in acting:
-        step, low, high = interval(-shares[i])
-        rows.append((f"no {titles[i].title}", titles[i].key, level, level + step, low, high))
+    parts = [
+        (f"{titles[i].key.upper()} {titles[i].title}", titles[i].key, -shares[i]) for i in np.argsort(-size) if large[i]
+    ]
+    if np.abs(shares[~large]).max(initial=0) > 1e-9:
+        parts.append(("the others", "others", -shares[~large].sum(axis=0)))
+    for label, switch, change in parts:
+        step, low, high = interval(change)
+        rows.append((label, switch, level, level + step, low, high))
         level += step
     rows.append(("all off", "", 0.0, *interval(values[0])))
     return pd.DataFrame(rows, columns=["label", "switch", "start", "end", "lo", "hi"])

@@ -1,7 +1,7 @@
 """How good the length predictions are: accuracy, F1, rank correlation, and what they cost.
 
-Pure functions of lengths and predicted classes; scores from scikit-learn and SciPy. Draws are bootstrap resamples of
-prompts.
+Pure functions of lengths and predicted classes; tests compare them with scikit-learn, whose import takes longer than the
+scoring. Draws are bootstrap resamples of prompts.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from scipy import stats
-from sklearn import metrics
+from scipy.stats.contingency import crosstab
 
 from credence.bench.errors import InputError
 
@@ -52,7 +52,8 @@ def confusion(tokens: np.ndarray, predicted: np.ndarray, ends: Sequence[int]) ->
         )
     if predicted.min() < 0 or predicted.max() >= len(ends):
         raise InputError(f"predicted classes {predicted.min()}..{predicted.max()}: 0..{len(ends) - 1} are allowed")
-    return metrics.confusion_matrix(length_class(tokens, ends), predicted, labels=range(len(ends)))
+    classes = list(range(len(ends)))
+    return crosstab(length_class(tokens, ends), predicted, levels=(classes, classes)).count
 
 
 def table_scores(table: np.ndarray) -> dict[str, np.ndarray | float]:

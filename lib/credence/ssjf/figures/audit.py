@@ -71,9 +71,9 @@ def waterfall(steps: Mapping[str, pd.DataFrame], quantity: str = CUT_TITLE, pape
     for column, frame in enumerate(steps.values(), start=1):
         ends = frame[frame.switch == ""]
         parts = {
-            "released and all off": (ends, COLOURS["ours"]),
-            "switching off lowers it": (frame[(frame.switch != "") & (frame.end < frame.start)], COLOURS["bad"]),
-            "switching off raises it": (frame[(frame.switch != "") & (frame.end >= frame.start)], COLOURS["good"]),
+            "all on, all off": (ends, COLOURS["ours"]),
+            "switched off, it falls": (frame[(frame.switch != "") & (frame.end < frame.start)], COLOURS["bad"]),
+            "switched off, it rises": (frame[(frame.switch != "") & (frame.end >= frame.start)], COLOURS["good"]),
         }
         for name, (part, tint) in parts.items():
             fig.add_bar(
@@ -88,8 +88,11 @@ def waterfall(steps: Mapping[str, pd.DataFrame], quantity: str = CUT_TITLE, pape
                     f"{e:.3g}" if s == "" else f"{e - b:+.2g}"
                     for s, b, e in zip(part.switch, part.start, part.end, strict=True)
                 ],
-                textposition="outside" if name.startswith("released") else "auto",
-                error_y=_errors(ends, "end", "lo", "hi") if name.startswith("released") else None,
+                # inside the ends, whose tops carry error bars
+                textposition="inside" if part is ends else "outside",
+                insidetextanchor="middle",
+                textangle=0,
+                error_y=_errors(ends, "end", "lo", "hi") if part is ends else None,
                 cliponaxis=False,
                 row=1,
                 col=column,
@@ -118,8 +121,8 @@ def effects(tables: Mapping[str, pd.DataFrame], quantity: str = CUT_TITLE) -> go
                 row=1,
                 col=column,
             )
-    unit = quantity[quantity.index("[") :].replace("%", "percentage points")
-    fig.update_xaxes(title_text=f"effect of the switch {unit}", zeroline=True, zerolinecolor="#5A6672")
+    unit = quantity[quantity.index("[") :].replace("%", "points")
+    fig.update_xaxes(title_text=f"effect {unit}", zeroline=True, zerolinecolor="#5A6672")
     fig.update_yaxes(autorange="reversed")
     return fig.update_layout(barmode="group", height=560, legend_traceorder="normal", margin={"t": 100}, legend_y=1.07)
 
@@ -176,28 +179,28 @@ def against_rerun(
     kinds = [kind for kind in KINDS if kind in set(ours.arrivals)]
     names = [KIND_NAMES[kind] for kind in kinds]
     fig = make_subplots(1, len(kinds), shared_yaxes=True, subplot_titles=names, horizontal_spacing=0.03)
+    cross = {"symbol": "x-thin", "size": 9, "line": {"width": 2, "color": COLOURS["paper"]}}
     for column, kind in enumerate(kinds, start=1):
         for policy in ("SSJF", "SJF (oracle)"):
-            for source, frame, symbol in (("ours", ours, "circle"), ("paper's program, re-run", rerun, "x-thin")):
+            dot = {"symbol": "circle", "size": 9, "color": colour(policy)}
+            for name, frame, marker in ((policy, ours, dot), ("paper's program, re-run", rerun, cross)):
                 part = frame[(frame.arrivals == kind) & (frame.policy == policy)]
-                style = {"symbol": symbol, "size": 9, "color": colour(policy)}
-                style |= {"line": {"width": 2, "color": COLOURS["paper"]}} if symbol == "x-thin" else {}
                 fig.add_scatter(
                     x=part[value].round(3),
                     y=[cell_name(m, s) for m, s in zip(part["mode"], part.slots, strict=True)],
                     mode="markers",
-                    marker=style,
+                    marker=marker,
                     error_x=_errors(part, value, f"{value}_lo", f"{value}_hi") if f"{value}_lo" in part else None,
-                    name=f"{policy}, {source}",
-                    legendgroup=f"{policy}{source}",
-                    showlegend=column == 1,
+                    name=name,
+                    legendgroup=name,
+                    showlegend=column == 1 and not (marker is cross and policy == "SSJF"),
                     row=1,
                     col=column,
                 )
     _paper_band(fig, paper, "x", [(1, c + 1) for c in range(len(kinds))], " %" if "%" in title else " ×")
-    fig.update_xaxes(title_text=title)
+    fig.update_xaxes(title_text=title, matches="x")
     fig.update_yaxes(autorange="reversed")
-    return fig.update_layout(height=480, margin={"t": 130}, legend_y=1.1)
+    return fig.update_layout(height=480, margin={"t": 110}, legend_y=1.1)
 
 
 def curves(frame: pd.DataFrame, value: str = "jct", title: str = "mean JCT [s]") -> go.Figure:
@@ -235,6 +238,7 @@ def by_share(frames: Mapping[str, pd.DataFrame]) -> go.Figure:
         fig.add_scatter(
             x=outline[0],
             y=outline[1],
+            mode="lines",
             fill="toself",
             fillcolor=band(tint),
             line={"width": 0},

@@ -60,7 +60,7 @@ def prediction(
     fig.update_yaxes(title_text="F1 [1]", range=[0, 1], row=1, col=1)
     fig.update_xaxes(title_text="predicted class [tokens]", row=1, col=2)
     fig.update_yaxes(title_text="true class [tokens]", autorange="reversed", row=1, col=2)
-    return fig.update_layout(height=420, showlegend=paper_f1 is not None)
+    return fig.update_layout(height=440, showlegend=paper_f1 is not None, margin={"t": 100}, legend_y=1.12)
 
 
 def overhead(latency_ms: np.ndarray, rng: np.random.Generator, bins: int = 120) -> go.Figure:
@@ -107,8 +107,10 @@ def cut_labels(lengths: Mapping[str, np.ndarray], cut: int = 512, points: int = 
         known = longer > 0
         style = {"color": COLOURS[tint], "shape": "hv"}
         fig.add_scatter(x=grid[known], y=longer[known].round(5), mode="lines", line=style, name=name)
-    line = {"color": COLOURS["paper"], "dash": "dot"}
-    fig.add_vline(cut, line=line, annotation_text=f"paper: labels end at {cut}", annotation_position="top left")
+    fig.add_vline(cut, line={"color": COLOURS["paper"], "dash": "dot"})
+    # on a logarithmic axis an annotation's place is the logarithm
+    where = {"x": np.log10(cut), "y": 1, "yref": "paper", "xanchor": "right", "yanchor": "top", "showarrow": False}
+    fig.add_annotation(text=f"paper: labels end at {cut} ", **where)
     fig.update_xaxes(title_text="output length [tokens]", type="log")
     return fig.update_yaxes(title_text="requests that are longer [%]", type="log")
 
@@ -131,7 +133,8 @@ def sorted_gaps(released: np.ndarray, exact: np.ndarray, cv: float) -> go.Figure
     fig.update_xaxes(title_text="time [s]", row=1, col=1)
     fig.update_yaxes(title_text="arrivals [jobs]", row=1, col=1)
     fig.update_xaxes(title_text=f"arrival [number], CV {cv:g}", row=1, col=2)
-    return fig.update_yaxes(title_text="gap [s]", type="log", row=1, col=2)
+    fig.update_yaxes(title_text="gap, at least 0.1 ms [s]", type="log", row=1, col=2)
+    return fig.update_layout(margin={"t": 100}, legend_y=1.12)
 
 
 def tail(frame: pd.DataFrame) -> go.Figure:
@@ -156,4 +159,5 @@ def tail(frame: pd.DataFrame) -> go.Figure:
         fig.add_bar(x=part.cell, y=part.change.round(3), error_y=errors, marker_color=tint, name=name)
     fig.add_hline(0, line={"color": "#5A6672", "width": 1})
     fig.update_xaxes(title_text="batching and arrivals [name]", tickangle=-30)
-    return fig.update_yaxes(title_text="p99 JCT of SSJF against FCFS [%], above 0 is worse")
+    fig.update_yaxes(title_text="change of p99 JCT, worse above 0 [%]")
+    return fig.update_layout(height=500, margin={"l": 110})
