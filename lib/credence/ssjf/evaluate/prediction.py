@@ -1,7 +1,7 @@
 """How good the length predictions are: accuracy, F1, rank correlation, and what they cost.
 
-Pure functions of lengths and predicted classes; tests compare them with scikit-learn, whose import takes longer than the
-scoring. Draws are bootstrap resamples of prompts.
+Pure functions of lengths and predicted classes; tests compare them with scikit-learn, which is slower to import
+than the scoring. Draws are bootstrap resamples of prompts.
 """
 
 from __future__ import annotations
