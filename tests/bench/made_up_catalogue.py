@@ -75,7 +75,7 @@ def simulated_fields(project: Path, **changes) -> dict:
         "rows": 2,
         "sha256_mirror": sha(path.read_bytes()),
         "sha256_content": content_hash(SIMULATED),
-        "generator": "somewhere:function",
+        "generator": "credence.nowhere:function",
         "seed": 0,
         "columns": {"arrival_s": "arrival [s]", "output_tokens": "answer [tokens]"},
     }

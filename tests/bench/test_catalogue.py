@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from bench import made_up_catalogue as made_up
-from credence.bench import catalogue
+from credence.bench import catalogue, seeds
 from credence.bench.errors import InputError
 
 
@@ -176,10 +176,30 @@ def test_simulated_set_in_git(project):
     made_up.write_catalogue(project, made_up.simulated_fields(project))
     assert catalogue.available("simulated-two")
     assert catalogue.frame("simulated-two").to_dict("list") == made_up.SIMULATED.to_dict("list")
-    assert catalogue.verify("simulated-two", generate=lambda: made_up.SIMULATED).status == "ok"
-    other = catalogue.verify("simulated-two", generate=lambda: made_up.SIMULATED * 2)
-    assert other.status == "wrong"
-    assert "made anew" in other.problems[0]
+    assert catalogue.verify("simulated-two").places == ("git",)
+
+
+def test_a_simulated_set_is_made_anew_from_generator_and_seed(project, monkeypatch):
+    made_up.write_catalogue(project, made_up.simulated_fields(project, generator="credence.bench.seeds:made_up"))
+    assert "no generator 'credence.bench.seeds:made_up'" in catalogue.verify("simulated-two", anew=True).problems[0]
+    drawn = []
+
+    def generator(rng):
+        drawn.append(rng.random())
+        return made_up.SIMULATED
+
+    monkeypatch.setattr(seeds, "made_up", generator, raising=False)
+    assert catalogue.verify("simulated-two", anew=True).status == "ok"
+    assert drawn == [seeds.generator(0, "simulated-two").random()]
+    monkeypatch.setattr(seeds, "made_up", lambda _: made_up.SIMULATED * 2)
+    assert catalogue.verify("simulated-two").status == "ok"
+    assert "made anew" in catalogue.verify("simulated-two", anew=True).problems[0]
+
+
+def test_only_simulated_sets_can_be_made_anew(project):
+    made_up.write_catalogue(project, made_up.entry_fields())
+    with pytest.raises(InputError, match="'made-up' is third party; allowed: a simulated one"):
+        catalogue.regenerate("made-up")
 
 
 def test_a_file_missing_from_git_is_said_to_be(project):

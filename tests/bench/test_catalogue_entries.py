@@ -29,7 +29,7 @@ def test_a_good_entry_is_read_whole(project):
     assert entries["made-up"].kind == "third party"
     assert entries["made-up"].origin_files == [(URL, made_up.sha(made_up.TRACE.encode()))]
     assert entries["simulated-two"].in_git
-    assert entries["simulated-two"].origin_text == "generator somewhere:function, seed 0"
+    assert entries["simulated-two"].origin_text == "generator credence.nowhere:function, seed 0"
     assert catalogue.names("drivefi") == []
 
 
@@ -99,6 +99,12 @@ def test_a_simulated_set_names_its_generator_and_seed(project, field):
     del fields[field]
     made_up.write_catalogue(project, fields)
     with pytest.raises(InputError, match=f"entry 'simulated-two', field '{field}': missing"):
+        read_entries()
+
+
+def test_a_generator_is_a_function_of_this_project(project):
+    made_up.write_catalogue(project, made_up.simulated_fields(project, generator="os:getcwd"))
+    with pytest.raises(InputError, match="field 'generator': 'os:getcwd'; allowed: credence"):
         read_entries()
 
 

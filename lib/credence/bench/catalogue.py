@@ -8,14 +8,14 @@ hash over its column names and values (:func:`content_hash`) must be the catalog
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from credence.bench import catalogue_fetch, paths
+from credence.bench import catalogue_fetch, paths, seeds
 from credence.bench.catalogue_content import content_hash
 from credence.bench.catalogue_entries import Entry, read_entries
 from credence.bench.errors import InputError, choose
@@ -33,6 +33,7 @@ __all__ = [
     "get",
     "load",
     "names",
+    "regenerate",
     "used",
     "verify",
 ]
@@ -50,7 +51,7 @@ class Verification:
     name
         The set.
     places
-        The copies on this machine that were read: git, mirror, cache, built.
+        The copies that were checked: git, mirror, cache, built, made anew.
     problems
         What is wrong, one text each.
     """
@@ -137,15 +138,34 @@ def load(name: str) -> datasets.Dataset:
     return datasets.Dataset.from_pandas(frame(name), info=info, preserve_index=False)
 
 
-def verify(name: str, generate: Callable[[], pd.DataFrame] | None = None) -> Verification:
+def regenerate(name: str) -> pd.DataFrame:
+    """Make a simulated set anew: its generator, called with the random generator that belongs to its seed and name.
+
+    Raises
+    ------
+    InputError
+        If the set is not simulated, or its generator doesn't exist.
+    """
+    item = entry(name)
+    if item.kind != "simulated":
+        raise InputError(f"data set {name!r} is {item.kind}; allowed: a simulated one, only those can be made anew")
+    module, function = item.generator.split(":")
+    try:  # by name, as papers are: the bench imports none of them
+        make = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"data set {name!r}: no generator {item.generator!r} ({error})") from error
+    return make(seeds.generator(item.seed, name))
+
+
+def verify(name: str, anew: bool = False) -> Verification:
     """Check every copy of a set on this machine: file hash, columns, rows and content hash. No network is used.
 
     Parameters
     ----------
     name
         The set.
-    generate
-        For a simulated set, a function that makes it anew; what it makes must have the same content.
+    anew
+        Also make a simulated set anew; that must give the same content.
 
     Returns
     -------
@@ -164,8 +184,12 @@ def verify(name: str, generate: Callable[[], pd.DataFrame] | None = None) -> Ver
             problems.append(str(error))
     if item.in_git and not places:
         problems.append(f"data set {name!r}: {paths.shown(paths.data_dir() / item.file)} is missing")
-    if generate is not None:
-        problems += [f"made anew: {problem}" for problem in catalogue_fetch.content_problems(item, generate())]
+    if anew and item.kind == "simulated":
+        places.append("made anew")
+        try:
+            problems += [f"made anew: {text}" for text in catalogue_fetch.content_problems(item, regenerate(name))]
+        except InputError as error:
+            problems.append(str(error))
     return Verification(name, tuple(places), tuple(problems))
 
 

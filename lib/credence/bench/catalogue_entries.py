@@ -186,6 +186,8 @@ def _checked(row: Mapping[str, Any], number: int, data: Path) -> Entry:
                 raise refuse(name, f"{value!r}; allowed: 64 hexadecimal digits")
     if kind == "third-party":
         _check_origin(row, refuse, data)
+    if kind == "simulated" and not re.fullmatch(r"credence(\.\w+)+:\w+", row["generator"]):
+        raise refuse("generator", f"{row['generator']!r}; allowed: credence.module:function")
     fields = dict(row) | {"kind": KINDS[kind]}
     if isinstance(hashes, list):
         fields["sha256_origin"] = tuple(hashes)
