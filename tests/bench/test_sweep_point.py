@@ -2,12 +2,13 @@
 
 import json
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import credence.ssjf
-from credence.bench import execute, runner
+from credence.bench import catalogue, execute, runner
 from credence.bench.sweep import point
 
 TASKS = "credence.ssjf.sweep_tasks"
@@ -99,6 +100,15 @@ def test_settings_in_git_belong_to_a_function_s_source(checkout):
     after = point.fingerprint("function", target)
     assert point.digest(after) != point.digest(before)
     assert point.differences(before, after) == "data changed: data/ssjf/profiles.toml"
+
+
+def test_data_sets_of_the_paper_belong_to_a_function_s_source(monkeypatch):
+    entries = {"lengths": "a" * 64}
+    monkeypatch.setattr(catalogue, "names", lambda paper=None: list(entries) if paper == "ssjf" else [])
+    monkeypatch.setattr(catalogue, "entry", lambda name: SimpleNamespace(sha256_content=entries[name]))
+    before = point.fingerprint("function", f"{TASKS}:draws")
+    entries["lengths"] = "b" * 64
+    assert point.differences(before, point.fingerprint("function", f"{TASKS}:draws")) == "data changed: lengths"
 
 
 def test_rows_of_a_notebook_s_record(monkeypatch):

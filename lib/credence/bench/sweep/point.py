@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 
-from credence.bench import claims, paths, runner
+from credence.bench import catalogue, claims, paths, runner
 from credence.bench.errors import InputError
 from credence.bench.sweep import grid as grids
 
@@ -23,6 +23,8 @@ def fingerprint(kind: str, target: str) -> dict:
     paper = target.split(".")[1]
     settings = sorted((paths.data_dir() / paper).glob("*.toml"))
     data = {f"data/{paper}/{path.name}": hashlib.sha256(path.read_bytes()).hexdigest() for path in settings}
+    # a function does not say which sets it reads, so it stands on all of its paper's
+    data |= {name: catalogue.entry(name).sha256_content for name in catalogue.names(paper)}
     return {"notebook": None, "library": runner.library_hashes(paper), "data": data}
 
 
