@@ -112,9 +112,7 @@ def read(notebook: Path) -> list[Parameter]:
             )
         where = f"{notebook.name}, parameter {target.id!r}"
         if not isinstance(item, ast.AnnAssign) or item.value is None:
-            raise InputError(
-                f"{where}: no type or default; write `{target.id}: float = 0.5  # [0..1] what it is`"
-            )
+            raise InputError(f"{where}: no type or default; write `{target.id}: float = 0.5  # [0..1] what it is`")
         try:
             default = ast.literal_eval(item.value)
         except ValueError:
@@ -126,9 +124,7 @@ def read(notebook: Path) -> list[Parameter]:
                 low, high = (_number(part, inside) for part in inside.split("..", 1))
             else:
                 words = tuple(word.strip() for word in inside.split("|"))
-        parameter = Parameter(
-            target.id, ast.unparse(item.annotation), default, text.strip(), low, high, words
-        )
+        parameter = Parameter(target.id, ast.unparse(item.annotation), default, text.strip(), low, high, words)
         check(parameter, default, where)
         found.append(parameter)
     return found
@@ -169,9 +165,7 @@ def _scalar(parameter: Parameter, kind: str, value, where: str):
         choose(value, parameter.words, f"value for {where}")
     if isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"{where}: {value} is not finite; allowed: {parameter.allowed}")
-    if (parameter.low is not None and value < parameter.low) or (
-        parameter.high is not None and value > parameter.high
-    ):
+    if (parameter.low is not None and value < parameter.low) or (parameter.high is not None and value > parameter.high):
         raise InputError(f"{where}: {value!r} is out of range; allowed: {parameter.allowed}")
     return value
 
@@ -236,7 +230,5 @@ def load_file(path: Path) -> dict:
     if content is None:
         return {}
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        raise InputError(
-            f"-f {path}: a mapping of parameter names to values is needed, not {type(content).__name__}"
-        )
+        raise InputError(f"-f {path}: a mapping of parameter names to values is needed, not {type(content).__name__}")
     return content

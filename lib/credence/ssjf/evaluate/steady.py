@@ -238,19 +238,38 @@ def check_theory(source: pd.DataFrame, loads, draws: int, seed: int, count: int 
     return pd.DataFrame(rows)
 
 
-def explain(source: pd.DataFrame, setting: Setting, systems=("FCFS", "SSJF"), seed: int = 0, count: int = 16):
-    """Return a short workload served by two systems, one row a request and system, to be drawn as bars.
+def explain(
+    source: pd.DataFrame, setting: Setting, seed: int, systems=("FCFS", "SSJF"), least: int = 16, most: int = 28
+):
+    """Return one busy period of one server served by several systems, one row a request and system.
+
+    It is the first of a long workload with `least` to `most` requests. A server that never idles while something waits
+    is busy over the same span in any order, so that the systems can be laid side by side.
 
     Returns
     -------
     pandas.DataFrame
         ``system``, ``request``, ``arrival_s``, ``start_s``, ``end_s`` [s], ``output_tokens``.
+
+    Raises
+    ------
+    InputError
+        If the workload holds no such period (at loads far from one: too short; near one: too long).
     """
-    small = replace(setting, count=count, warm_up=0.0)
-    requests = draw_requests(source, small, seeds.generator(seed, "explain"))
+    single = replace(setting, batching="none", slots=1)
+    requests = draw_requests(source, single, seeds.generator(seed, "explain"))
+    first = serve(requests, "FCFS", single, seeds.generator(seed, "order"))
+    opens = np.flatnonzero(first.start_s <= requests["arrival_s"] + 1e-9)
+    lengths = np.diff(opens)
+    fitting = np.flatnonzero((lengths >= least) & (lengths <= most))
+    if not fitting.size:
+        raise InputError(f"no busy period of {least} to {most} requests among {setting.count} at load {setting.load:g}")
+    begin = opens[fitting[0]]
+    period = {name: values[begin : begin + lengths[fitting[0]]] for name, values in requests.items()}
+    period["arrival_s"] = period["arrival_s"] - period["arrival_s"][0]
     found = []
     for system in systems:
-        schedule = serve(requests, system, small, seeds.generator(seed, "order"))
+        schedule = serve(period, system, single, seeds.generator(seed, "order"))
         frame = schedule_frame(schedule).assign(system=system)
-        found.append(frame.assign(arrival_s=requests["arrival_s"], output_tokens=requests["output_tokens"]))
+        found.append(frame.assign(arrival_s=period["arrival_s"], output_tokens=period["output_tokens"]))
     return pd.concat(found, ignore_index=True)

@@ -72,15 +72,16 @@ def cuts_by_mode(frame: pd.DataFrame, load: float) -> go.Figure:
             row=1,
             col=column,
         )
-        fig.update_xaxes(title_text="mean JCT cut against FCFS [%]", row=1, col=column)
-        fig.update_xaxes(title_text="p99 JCT change against FCFS [%]", row=2, col=column)
+        fig.update_xaxes(title_text="mean JCT cut [%]", row=1, col=column)
+        fig.update_xaxes(title_text="p99 JCT change [%]", row=2, col=column)
+    # the same scale in every mode, so that a small effect looks small
+    for row, quantity in enumerate(("mean_cut", "p99_change"), start=1):
+        part = frame[frame["quantity"] == quantity]
+        low, high = part["lo"].min(), max(part["hi"].max(), PAPER_CUT[1] if row == 1 else 0)
+        fig.update_xaxes(range=[low - 0.06 * (high - low), high + 0.06 * (high - low)], row=row)
     fig.update_yaxes(title_text="policy [name]", col=1)
-    fig.update_layout(
-        title=f"What each policy does to the mean, and what the tail pays (load {load:g})",
-        height=620,
-        margin={"t": 110},
-    )
-    return fig
+    title = f"What each policy does to the mean, and what the tail pays (load {load:g}, against FCFS)"
+    return fig.update_layout(title=title, height=640, margin={"t": 120}, legend={"y": 1.09})
 
 
 def theory_check(frame: pd.DataFrame) -> go.Figure:
@@ -179,9 +180,11 @@ def tail(frame: pd.DataFrame) -> go.Figure:
             line={"color": colour(system), "width": 2.5},
             name=system,
         )
-    fig.add_hline(y=0.01, line={"color": "#52606D", "width": 1, "dash": "dot"}, annotation_text="p99")
-    fig.update_xaxes(title_text="job completion time t [s]", type="log")
-    fig.update_yaxes(title_text="requests that take longer than t [share]", type="log")
+    fig.add_hline(y=0.01, line={"color": "#52606D", "width": 1, "dash": "dot"})
+    fig.add_annotation(text="p99", x=0, xref="paper", y=-2, yref="y", yshift=9, xanchor="left", showarrow=False)
+    decades = {"type": "log", "dtick": 1, "exponentformat": "power"}
+    fig.update_xaxes(title_text="job completion time t [s]", **decades)
+    fig.update_yaxes(title_text="requests that take longer than t [share]", **decades)
     return fig.update_layout(title="The price of a shorter mean is a longer tail")
 
 
@@ -203,20 +206,17 @@ def aging_trade_off(frame: pd.DataFrame) -> go.Figure:
         error_y=_bars(cut),
         mode="lines+markers+text",
         text=labels,
-        textposition="top center",
+        textposition="top left",
         line={"color": colour("SSJF")},
         marker={"size": 9},
         name="SSJF with an aging guard",
     )
-    fig.add_hrect(
-        y0=PAPER_CUT[0],
-        y1=PAPER_CUT[1],
-        fillcolor=band(COLOURS["paper"], 0.13),
-        line_width=0,
-        annotation_text="paper: 30.5–39.6 %",
-        annotation_position="top right",
-    )
-    fig.add_vline(x=1, line={"color": colour("FCFS"), "dash": "dot"}, annotation_text="as long as under FCFS")
+    fig.add_hrect(y0=PAPER_CUT[0], y1=PAPER_CUT[1], fillcolor=band(COLOURS["paper"], 0.13), line_width=0)
+    fig.add_vline(x=1, line={"color": colour("FCFS"), "dash": "dot"})
+    # annotations on a log axis are placed by the exponent
+    note = {"xref": "x", "showarrow": False, "xanchor": "left"}
+    fig.add_annotation(text="paper: 30.5–39.6 %", x=0.01, y=np.mean(PAPER_CUT), **note)
+    fig.add_annotation(text="the longest wait under FCFS", x=0.01, y=0, yshift=10, **note)
     fig.update_xaxes(title_text="longest wait, SSJF over FCFS [ratio]", type="log")
     fig.update_yaxes(title_text="mean JCT cut against FCFS [%]", rangemode="tozero")
     return fig.update_layout(title="An aging guard buys the tail back", showlegend=False)
@@ -241,11 +241,9 @@ def predictor_latency(frame: pd.DataFrame, marks: dict[str, float]) -> go.Figure
     )
     fig.add_scatter(x=x, y=frame["mean"], mode="lines+markers", line={"color": colour("SSJF")}, name="SSJF")
     for place, (name, value) in enumerate(marks.items()):
-        fig.add_vline(
-            x=value * 1000,
-            line={"color": COLOURS["paper"], "dash": "dot", "width": 1},
-            annotation={"text": name, "yref": "paper", "y": 0.96 - 0.1 * place, "xanchor": "left"},
-        )
+        fig.add_vline(x=value * 1000, line={"color": COLOURS["paper"], "dash": "dot", "width": 1})
+        note = {"yref": "paper", "y": 0.3 - 0.12 * place, "xanchor": "left", "showarrow": False, "xshift": 4}
+        fig.add_annotation(text=name, x=np.log10(value * 1000), **note)
     fig.update_xaxes(title_text="time the predictor takes for a request [ms]", type="log")
     fig.update_yaxes(title_text="mean JCT cut against FCFS [%]")
     return fig.update_layout(title="A slow predictor is a queue of its own")
@@ -287,7 +285,8 @@ def engines(frame: pd.DataFrame) -> go.Figure:
         row=1,
         col=1,
     )
-    fig.update_xaxes(title_text="mean JCT cut against FCFS [%]", col=1)
-    fig.update_xaxes(title_text="p99 JCT change against FCFS [%]", col=2)
+    fig.update_xaxes(title_text="mean JCT cut [%]", col=1)
+    fig.update_xaxes(title_text="p99 JCT change [%]", col=2)
     fig.update_yaxes(title_text="engine [profile]", col=1)
-    return fig.update_layout(title="Continuous batching on engines with measured costs", margin={"t": 110})
+    title = "Continuous batching on engines with measured costs"
+    return fig.update_layout(title=title, margin={"t": 110}, height=480)
