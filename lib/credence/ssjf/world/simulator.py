@@ -27,6 +27,7 @@ from credence.ssjf.world.kernels import batches, engine, servers
 from credence.ssjf.world.kernels.state import Costs, Requests, Rules, new_waiting
 
 UNLIMITED = 2**62
+MOST_SLOTS = 100_000
 
 
 class Schedule(NamedTuple):
@@ -92,16 +93,16 @@ def simulate_arrays(
     rule = _policy(policy)
     cost = find_profile(profile) if isinstance(profile, str) else profile
     choose(batching, BATCHING, "batching")
-    if isinstance(slots, bool) or not isinstance(slots, (int, np.integer)) or slots < 1:
-        raise InputError(f"slots is {slots!r}; allowed: an integer >= 1")
+    if isinstance(slots, bool) or not isinstance(slots, (int, np.integer)) or not 1 <= slots <= MOST_SLOTS:
+        raise InputError(f"slots is {slots!r}; allowed: an integer 1..{MOST_SLOTS}")
     aging = _seconds(aging or 0.0, "aging")
     latency = _seconds(predictor_latency, "predictor_latency")
     timeout = _seconds(batch_timeout, "batch_timeout")
-    arrival = np.ascontiguousarray(arrival_s, dtype=np.float64)
-    prompt = np.ascontiguousarray(prompt_tokens, dtype=np.int64)
-    output = np.ascontiguousarray(output_tokens, dtype=np.int64)
+    arrival = _plain(arrival_s, np.float64)
+    prompt = _plain(prompt_tokens, np.int64)
+    output = _plain(output_tokens, np.int64)
     if predicted is not None:
-        predicted = np.ascontiguousarray(predicted, dtype=np.float64)
+        predicted = _plain(predicted, np.float64)
     _check_arrays(arrival, prompt, output, predicted)
     if cost.kv_tokens is not None:
         _check_fit(prompt, output, cost)
@@ -217,6 +218,11 @@ def schedule_frame(schedule: Schedule) -> pd.DataFrame:
 _policy = policy
 
 
+def _plain(values, kind) -> np.ndarray:
+    """Return `values` as a contiguous, writable array: pandas' read-only ones would compile every loop once more."""
+    return np.require(values, dtype=kind, requirements=["C", "W"])
+
+
 def _seconds(value, what: str) -> float:
     number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
     if not (number and np.isfinite(value) and value >= 0):
@@ -280,11 +286,11 @@ def _requests(rule: Policy, cost: EngineProfile, arrival, eligible, prompt, outp
     else:
         level = np.zeros(count, np.int64)
     return Requests(
-        eligible=np.ascontiguousarray(eligible, dtype=np.float64),
+        eligible=eligible,
         arrival=arrival,
         prompt=prompt,
         output=output,
-        size=np.ascontiguousarray(sizes(rule, eligible, output, predicted, rng), dtype=np.float64),
+        size=sizes(rule, eligible, output, predicted, rng),
         start=np.full(count, np.nan),
         first=np.full(count, np.nan),
         end=np.full(count, np.nan),

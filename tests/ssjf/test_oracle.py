@@ -1,0 +1,115 @@
+"""Every policy in every mode against the naive simulator, request by request and to the last bit.
+
+All times and costs are multiples of 1/64 s, so that sums and closed forms are exact in floating point.
+"""
+
+import dataclasses
+import os
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from credence.ssjf.infer import POLICIES, policy
+from credence.ssjf.model import EngineProfile
+from credence.ssjf.world import simulate_arrays
+from ssjf import naive
+
+# a long search before a release: CREDENCE_EXAMPLES=5000
+EXAMPLES = int(os.environ.get("CREDENCE_EXAMPLES", "80"))
+
+
+def ticks(low, high, per_second=64):
+    return st.integers(low, high).map(lambda count: count / per_second)
+
+
+@st.composite
+def profiles(draw, overlapped):
+    costs = {
+        "prefill_base_s": draw(ticks(0, 32)),
+        "prefill_per_token_s": draw(ticks(0, 4)),
+        "decode_base_s": draw(ticks(1, 16)),
+        "prefill_emits_token": draw(st.booleans()),
+        "preemption": draw(st.sampled_from(["free", "recompute", "swap"])),
+        "swap_base_s": draw(ticks(0, 16)),
+        "swap_per_token_s": draw(ticks(0, 2)),
+    }
+    if draw(st.booleans()):
+        costs["prefill_table"] = [[0, draw(ticks(0, 16))], [4, draw(ticks(0, 32))], [8, draw(ticks(0, 64))]]
+    if not overlapped:
+        costs["decode_per_sequence_s"] = draw(ticks(0, 4))
+        costs["decode_per_context_token_s"] = draw(ticks(0, 2))
+        if draw(st.booleans()):
+            costs["decode_table"] = [[1, draw(ticks(1, 16))], [3, draw(ticks(1, 32))]]
+    return EngineProfile("drawn", prefill="overlapped" if overlapped else "blocking", **costs)
+
+
+@st.composite
+def cases(draw, batching, name):
+    count = draw(st.integers(1, 9))
+    small = st.integers(0, 9)
+    gaps = draw(st.lists(ticks(0, 24, 8), min_size=count, max_size=count))
+    case = {
+        "arrival": np.cumsum(gaps).tolist(),
+        "prompt": draw(st.lists(small, min_size=count, max_size=count)),
+        "output": draw(st.lists(small, min_size=count, max_size=count)),
+        "predicted": draw(st.lists(ticks(-4, 20, 2), min_size=count, max_size=count)),
+        "profile": draw(profiles(overlapped=draw(st.booleans()))),
+        "slots": draw(st.integers(1, 4)),
+        "aging": draw(st.sampled_from([None, 0.125, 0.5, 1.0, 3.0])),
+        "latency": draw(st.sampled_from([0.0, 0.125, 0.5])),
+        "timeout": draw(st.sampled_from([0.0, 0.5, 2.0])),
+        "seed": draw(st.integers(0, 9)),
+    }
+    if case["profile"].prefill == "blocking" and draw(st.booleans()):
+        largest = max(p + g for p, g in zip(case["prompt"], case["output"], strict=True))
+        case["profile"] = dataclasses.replace(case["profile"], kv_tokens=max(largest, 1) + draw(st.integers(0, 12)))
+    changes = {}
+    if name == "mlfq":
+        changes = {
+            "quantum_tokens": draw(st.integers(1, 3)),
+            "levels": draw(st.integers(1, 4)),
+            "promote_after_s": draw(st.sampled_from([0.125, 0.5, 2.0, float("inf")])),
+        }
+    return case | {"policy": policy(name, **changes), "batching": batching}
+
+
+def run_both(case):
+    drawn = np.random.default_rng(case["seed"]).random(len(case["arrival"])).tolist()
+    slow = naive.simulate(
+        case["arrival"],
+        case["prompt"],
+        case["output"],
+        drawn=drawn,
+        **{name: case[name] for name in ("policy", "batching", "slots", "profile", "aging", "latency", "timeout")},
+        predicted=case["predicted"],
+    )
+    fast = simulate_arrays(
+        case["arrival"],
+        case["prompt"],
+        case["output"],
+        policy=case["policy"],
+        batching=case["batching"],
+        slots=case["slots"],
+        profile=case["profile"],
+        aging=case["aging"],
+        predictor_latency=case["latency"],
+        batch_timeout=case["timeout"],
+        predicted=case["predicted"],
+        rng=np.random.default_rng(case["seed"]),
+    )
+    return slow, fast
+
+
+@pytest.mark.parametrize("batching", ["none", "dynamic", "continuous"])
+@pytest.mark.parametrize("name", list(POLICIES))
+def test_equals_naive(batching, name):
+    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(cases(batching, name))
+    def check(case):
+        slow, fast = run_both(case)
+        for column, expected in zip(("start_s", "first_token_s", "end_s", "preemptions"), slow, strict=True):
+            assert getattr(fast, column).tolist() == expected, column
+
+    check()
