@@ -248,7 +248,7 @@ def board() -> list[dict]:
             "ssjf-batching",
             "not reproduced",
             statement="The cut holds under continuous batching as well",
-            where="§4, Fig. 5",
+            where="§4, Fig. 5; repository model-serving/some_long_path/predictor_overhead_with_no_break.py:120-160",
             ours=13.46,
             lo=-1.2,
             hi=15.8,

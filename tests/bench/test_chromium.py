@@ -41,6 +41,8 @@ def test_pages_look_right_without_a_network(browser, out, page, width):
     assert_well(seen)
     assert seen.overflow <= 0, "the page scrolls sideways"
     assert seen.expected == (3 if "schedule" in page else 0)
+    inside = "[...document.querySelectorAll('.stack')].map((box) => box.scrollWidth - box.clientWidth)"
+    assert max(browser.evaluate(inside)) <= 0, "a table of ours is wider than its place"
     # links get their address when the page is read
     if "schedule" in page:
         assert browser.evaluate("document.querySelector('.eyebrow a').href") == "https://arxiv.org/abs/2404.08509"

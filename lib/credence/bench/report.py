@@ -5,6 +5,7 @@ by one shared ``assets/plotly.min.js``. Equal runs give equal bytes: no time of 
 """
 
 import json
+import re
 import shutil
 from datetime import datetime, timedelta
 from functools import cache
@@ -12,7 +13,7 @@ from importlib import resources
 from pathlib import Path
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from credence.bench import claims, report_claims, report_figures, report_html, report_notebook, thumbnail
 from credence.bench.errors import InputError
@@ -37,8 +38,14 @@ def _templates() -> jinja2.Environment:
     )
     environment.filters["out_link"] = lambda address: Markup(report_html.out_link(str(address)))
     environment.filters["scrub"] = lambda text: report_html.scrub(str(text))
+    environment.filters["breakable"] = _breakable
     environment.globals["asset"] = _asset
     return environment
+
+
+def _breakable(text: str) -> Markup:
+    """Return `text` escaped, with places where a long path may break its line."""
+    return Markup(re.sub(r"(?<=\w)([/_])(?=\w)", r"\1<wbr>", str(escape(text))))
 
 
 @cache
