@@ -21,7 +21,8 @@ def announce(tasks: list[Task], console: Console) -> None:
 def failure(result: Result, console: Console) -> None:
     """Print one screen about a failed run: notebook, cell, last lines, parameters, the command to run it again."""
     found, task = result.failure, result.task
-    place = "" if found["cell"] is None else f", cell {found['cell']}"
+    # counted from one, the cell with the injected parameters among them, as in the executed notebook
+    place = "" if found["cell"] is None else f", cell {found['cell'] + 1}"
     console.rule(f"failed: {task.notebook.key}{place}", style="red")
     if found["source"]:
         console.print("\n".join(found["source"].splitlines()[:8]), markup=False, style="dim")
