@@ -68,7 +68,7 @@ def scrub(text: str) -> str:
     """Return `text` without folders of the machine that built it; the last part of a path stays."""
     if "/" in text or "\\" in text:
         for place, name in _own_places():
-            # only as a whole path: `/rootless` does not begin with `/root`
+            # only as a whole path: `/homely` does not begin with `/home`
             ending = "" if place.endswith("/") else r"(?![\w.-])"
             text = re.sub(rf"(?<![\w/.]){re.escape(place)}{ending}", lambda _, name=name: name, text)
         text = _MACHINE_PATH.sub(lambda match: "…/" + match["last"], text)
