@@ -101,10 +101,7 @@ def sweep(
     """Run a grid of parameters on a local Dask cluster, or on any scheduler."""
     from credence.bench import sweep as sweeping
 
-    path = sweeping.run(grid, scheduler=scheduler, jobs=jobs, out=out_file)
-    failed = getattr(path, "failures", 0)
-    out.print(f"wrote {path}", soft_wrap=True)
-    raise typer.Exit(1 if failed else 0)
+    raise typer.Exit(sweeping.main(grid, scheduler, jobs, out_file))
 
 
 @app.command()

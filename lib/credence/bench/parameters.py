@@ -13,8 +13,6 @@ import tokenize
 from dataclasses import dataclass
 from pathlib import Path
 
-import nbformat
-
 from credence.bench.errors import InputError, choose
 
 TYPES = {"int": int, "float": float, "str": str, "bool": bool}
@@ -66,6 +64,8 @@ def cell(notebook: Path) -> str:
     InputError
         If the file is not a notebook, or has no such cell or more than one.
     """
+    import nbformat  # it takes a second or two to load, which most commands need not wait for
+
     try:
         content = nbformat.read(notebook, as_version=4)
     except (OSError, ValueError, nbformat.reader.NotJSONError) as error:

@@ -27,8 +27,8 @@ class Figure:
         Address in the page; stable, from the figure's name or title.
     number : int
         1 for the first figure of the page.
-    title : str
-        Caption, plain text.
+    title, headline : str
+        Caption, and what the figure says in one line (its own title, where that is another), plain text.
     height : int
         Height [px].
     payload : str
@@ -43,6 +43,7 @@ class Figure:
     height: int
     payload: str
     templates: dict
+    headline: str = ""
 
 
 def safe_json(value) -> str:
@@ -161,4 +162,5 @@ def build(bundle: dict, number: int, taken: set[str], small: bool = False) -> Fi
         del layout["images"]
     tree["data"], tree["layout"] = (shrink(data) if small else data), layout
     address = slug(f"figure-{entry.get('name') or title or number}", taken)
-    return Figure(address, number, title, height, safe_json(tree), templates)
+    headline = own_title if own_title != title else ""
+    return Figure(address, number, title, height, safe_json(tree), templates, headline)

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-import nbformat
 import psutil
 
 from credence.bench import catalogue, parameters, paths
@@ -101,6 +100,8 @@ def _sha(data: bytes) -> str:
 
 def notebooks() -> dict[str, Notebook]:
     """Return the notebooks of all papers by key, in their reading order."""
+    import nbformat  # it takes a second or two to load, which most commands need not wait for
+
     found = []
     for paper in PAPERS:
         for path in sorted((paths.notebooks_dir() / paper).glob("*.ipynb")):
@@ -158,6 +159,8 @@ def _data_hashes(notebook: Notebook) -> dict[str, str]:
 
 def fingerprint(notebook: Notebook, values: dict) -> dict:
     """Return everything a run's result depends on, part by part, so that a change can be named."""
+    import nbformat
+
     content = nbformat.read(notebook.path, as_version=4)
     cells = [[c.cell_type, c.source, c.metadata.get("tags", [])] for c in content.cells]
     return {

@@ -72,7 +72,9 @@ def template() -> go.layout.Template:
             "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "title": {"text": ""}},
             "hoverlabel": {"font": {"family": "system-ui, sans-serif"}},
             "height": 420,
-        }
+        },
+        # the layout's colour scale does not reach heat maps
+        data={"heatmap": [{"colorscale": "Viridis"}]},
     )
 
 
@@ -86,6 +88,7 @@ def install() -> None:
     """Make the theme plotly's default and have figures stored as data, not as megabytes of script."""
     pio.templates["credence"] = template()
     pio.templates.default = "credence"
+    pio.renderers["plotly_mimetype"].config = {"showSendToCloud": False, "displaylogo": False}
     pio.renderers.default = "plotly_mimetype"
 
 
