@@ -125,7 +125,9 @@ def simulate_arrays(
         servers.serve(requests, waiting, rules, costs, int(slots))
     else:
         engine.serve(requests, waiting, rules, costs, int(slots))
-    return Schedule(requests.start, requests.first, requests.end, requests.preemptions)
+    # an arrival that counted as there a whisker early must not show a negative wait
+    instants = (np.maximum(values, arrival) for values in (requests.start, requests.first, requests.end))
+    return Schedule(*instants, requests.preemptions)
 
 
 def simulate(
@@ -181,6 +183,8 @@ def simulate(
         if not _policy(policy).uses_prediction:
             raise InputError(f"key= with policy {_policy(policy).name!r}; allowed: with ssjf or psrpt")
         predicted = np.asarray(key, dtype=np.float64)
+        if predicted.shape != (len(frame),):
+            raise InputError(f"key has shape {list(predicted.shape)}; allowed: [{len(frame)}], one number a request")
     else:
         predicted = frame.get("predicted")
     schedule = simulate_arrays(
