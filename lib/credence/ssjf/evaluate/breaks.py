@@ -31,11 +31,11 @@ LOADS, TAU = (0.9, 0.6), 0.63
 
 # What each break's strength is, and the strengths of a finer study; the first one leaves the workload as it is.
 TITLES = {
-    "burst": "bursty arrivals: CV of gaps [1]",
-    "clump": "long answers come in spells: autocorrelation of neighbours [1]",
-    "noise": "length the predictor cannot know: sd of log [1]",
-    "tail": "share of answers from an uncut, heavy-tailed set [1]",
-    "missing": "share of predictions missing when busy [1]",
+    "burst": "bursts: CV of the gaps [1]",
+    "clump": "spells: autocorrelation of lengths [1]",
+    "noise": "unforeseen length: sd of its log [1]",
+    "tail": "heavy tail: share of uncut answers [1]",
+    "missing": "predictions missing when busy, share [1]",
     "latency": "predictor time for a request [s]",
 }
 STRENGTHS = {

@@ -90,10 +90,9 @@ def against_mean(draws: pd.DataFrame) -> pd.DataFrame:
         One row a key: ``key``, and ``mean_change``, ``p99_change`` each with ``_lo`` and ``_hi`` (90 % over draws).
     """
     reference = draws[draws["key"] == "mean"].set_index("draw")
-    both = draws.join(reference[["mean_s", "p99_s"]], on="draw", rsuffix="_reference")
-    found = pd.DataFrame({"key": both["key"]})
+    found = pd.DataFrame({"key": draws["key"]})
     for name, column in (("mean_change", "mean_s"), ("p99_change", "p99_s")):
-        found[name] = 100 * (both[column] / both[f"{column}_reference"] - 1)
+        found[name] = 100 * (draws[column] / draws["draw"].map(reference[column]) - 1)
     groups = found.groupby("key", sort=False)
     parts = {"": groups.mean(), "_lo": groups.quantile(0.05), "_hi": groups.quantile(0.95)}
     return pd.concat([part.add_suffix(ending) for ending, part in parts.items()], axis=1).reset_index()

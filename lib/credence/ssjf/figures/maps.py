@@ -35,12 +35,29 @@ def _axes(fig: go.Figure, loads: Sequence, slots: Sequence, row: int, column: in
         fig.update_yaxes(title_text="slots [requests served at a time]", row=row, col=column)
 
 
+def _percent(cut: float) -> str:
+    """Return a cut in words; one decimal where rounding would hide on which side of 30 % it lies."""
+    return f"{cut:.1f} %" if round(cut) == CLAIMED_CUT else f"{cut:.0f} %"
+
+
+def _border(holds: np.ndarray) -> tuple[list, list]:
+    """Return x and y of the edges [rows, columns] between cells that hold and cells that do not, None between them."""
+    x, y = [], []
+    for row, column in np.argwhere(holds[:, 1:] != holds[:, :-1]):
+        x += [column + 0.5, column + 0.5, None]
+        y += [row - 0.5, row + 0.5, None]
+    for row, column in np.argwhere(holds[1:] != holds[:-1]):
+        x += [column - 0.5, column + 0.5, None]
+        y += [row + 0.5, row + 0.5, None]
+    return x, y
+
+
 def _squares(cells: Sequence[tuple[int, int]]) -> tuple[list, list]:
     """Return x and y of outlines around cells (row, column), separated by None."""
     x, y = [], []
     for row, column in cells:
-        x += [column - 0.47, column + 0.47, column + 0.47, column - 0.47, column - 0.47, None]
-        y += [row - 0.47, row - 0.47, row + 0.47, row + 0.47, row - 0.47, None]
+        x += [column - 0.45, column + 0.45, column + 0.45, column - 0.45, column - 0.45, None]
+        y += [row - 0.44, row - 0.44, row + 0.44, row + 0.44, row - 0.44, None]
     return x, y
 
 
@@ -48,7 +65,7 @@ def _cut_panel(fig: go.Figure, frame: pd.DataFrame, row: int, column: int, large
     cut, loads, slots = _grid(frame, "cut")
     p_claim, low, high = (_grid(frame, name)[0] for name in ("p_cut_30", "cut_lo", "cut_hi"))
     share = np.vectorize("{:.2g}".format)(p_claim)
-    text = np.vectorize("<b>{:.0f} %</b><br>P = {}".format)(cut, share) if large else share
+    text = np.vectorize(lambda c, p: f"<b>{_percent(c)}</b><br>P = {p}")(cut, share) if large else share
     fig.add_heatmap(
         z=cut.round(2),
         text=text,
@@ -77,19 +94,19 @@ def _cut_panel(fig: go.Figure, frame: pd.DataFrame, row: int, column: int, large
         row=row,
         col=column,
     )
-    if min(cut.shape) > 1:
-        fig.add_contour(
-            z=cut.round(2),
-            contours={"start": CLAIMED_CUT, "end": CLAIMED_CUT, "size": 1, "coloring": "none"},
-            line={"color": COLOURS["bad"], "width": 3 if large else 2, "dash": "dash"},
-            showscale=False,
-            name="30 % line",
-            legendgroup="line",
-            showlegend=legend,
-            hoverinfo="skip",
-            row=row,
-            col=column,
-        )
+    x, y = _border(cut >= CLAIMED_CUT)
+    fig.add_scatter(
+        x=x or [None],
+        y=y or [None],
+        mode="lines",
+        line={"color": COLOURS["bad"], "width": 4 if large else 2.5},
+        name="here the mean cut passes 30 %",
+        legendgroup="line",
+        showlegend=legend,
+        hoverinfo="skip",
+        row=row,
+        col=column,
+    )
     _axes(fig, loads, slots, row, column, titles=large)
 
 
@@ -131,7 +148,7 @@ def where_it_holds(frame: pd.DataFrame, main: str, others: Sequence[str]) -> go.
         specs=[[{"rowspan": count}, {}]] + [[None, {}] for _ in range(count - 1)],
         column_widths=[0.66, 0.34],
         horizontal_spacing=0.07,
-        vertical_spacing=0.07,
+        vertical_spacing=0.06,
         subplot_titles=[f"<b>{main}</b>", *others],
     )
     shown = frame[frame["predictor"] == main]
@@ -140,7 +157,7 @@ def where_it_holds(frame: pd.DataFrame, main: str, others: Sequence[str]) -> go.
     for row, name in enumerate(others, start=1):
         _cut_panel(fig, frame[frame["predictor"] == name], row, 2, large=False, legend=False)
         fig.update_yaxes(title_text="slots", title_font_size=11, tickfont_size=10, row=row, col=2)
-        fig.update_xaxes(tickfont_size=10, row=row, col=2)
+        fig.update_xaxes(tickfont_size=10, showticklabels=row == count, row=row, col=2)
     if others:
         fig.update_xaxes(title_text="offered load [1]", title_font_size=11, row=count, col=2)
         fig.update_yaxes(title_text="slots [requests]", row=(count + 1) // 2, col=2)

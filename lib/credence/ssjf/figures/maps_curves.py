@@ -99,7 +99,7 @@ def replays(frame: pd.DataFrame, engines: Mapping[str, str], traces: Mapping[str
     fig.update_xaxes(range=[0, most + 0.02])
     fig.update_xaxes(title_text="load of the whole trace [1]", row=len(engines))
     fig.update_yaxes(title_text=CUT_TITLE, col=1)
-    fig.update_yaxes(range=[-12, 75])
+    fig.update_yaxes(range=[-12, 100])
     return fig.update_layout(height=260 + 210 * len(engines), margin={"t": 110, "r": 40}, legend_y=1.08)
 
 
@@ -111,9 +111,9 @@ def _true_rate(fig: go.Figure, part: pd.DataFrame, row: int, column: int, most: 
         fig.add_vline(load, line={"color": "#5A6672", "dash": "dot", "width": 1.5}, row=row, col=column)
         right = load < 0.75 * most
         side = {"xanchor": "left" if right else "right", "xshift": 4 if right else -4}
-        fig.add_annotation(x=load, y=68, text=f"true rate: {load:.2g}", **side, **place)
+        fig.add_annotation(x=load, y=92, text=f"true rate: {load:.2g}", **side, **place)
     else:
-        fig.add_annotation(x=most, y=68, text=f"true rate: {load:.3g} →", xanchor="right", **place)
+        fig.add_annotation(x=most, y=92, text=f"true rate: {load:.3g} →", xanchor="right", **place)
 
 
 def breaks(frame: pd.DataFrame, titles: Mapping[str, str]) -> go.Figure:
