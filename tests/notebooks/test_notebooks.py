@@ -23,16 +23,14 @@ def test_a_notebook_keeps_the_rules(key):
 def test_nbval_at_smoke_and_recorded_values(key, tmp_path):
     """nbval compares the checked cell's text; what the same run recorded is compared with tolerances."""
     copy = notebooks.smoke_copy(runner.notebooks()[key].path, tmp_path)
-    environment = notebooks.smoke_environment() | {"CREDENCE_RUN_DIR": str(tmp_path), "CREDENCE_NOTEBOOK": key}
+    environment = notebooks.smoke_settings(tmp_path, key)
     words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--nbval-lax", copy.name]
     done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-4000:]
     record = json.loads((tmp_path / "record.json").read_text())
     found = {name: metric["value"] for name, metric in record["metrics"].items()}
     path = EXPECTED / f"{key.replace('/', '-')}.toml"
-    assert path.exists(), f"write {path.name} with the values of:\n" + "\n".join(
-        f"{k} = {v:.6g}" for k, v in found.items()
-    )
+    assert path.exists(), f"{path.name} is missing: run `credence notebooks refresh {key}`"
     expected = tomllib.loads(path.read_text())
     assert set(found) == set(expected["values"]), "the notebook records other metrics than expected"
     relative = expected["relative_tolerance"]

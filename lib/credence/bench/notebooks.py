@@ -1,6 +1,7 @@
 """The notebooks as files in git: the smoke copies that tests run, the outputs that are stored, the rules they keep."""
 
 import ast
+import json
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import nbformat
 
-from credence.bench import parameters, runner
+from credence.bench import parameters, paths, runner
 from credence.bench.errors import InputError
 
 CHECKED = "nbval-check-output"
@@ -35,10 +36,16 @@ def smoke_environment() -> dict[str, str]:
     return {k: v for k, v in runner.environment(1).items() if k not in dropped}
 
 
-def _execute(path: Path) -> None:
-    """Run a notebook in place, in a process of its own."""
+def smoke_settings(folder: Path, key: str) -> dict[str, str]:
+    """Return the environment of a smoke run that leaves its record in `folder`."""
+    return smoke_environment() | {"CREDENCE_RUN_DIR": str(folder), "CREDENCE_NOTEBOOK": key}
+
+
+def _execute(path: Path, key: str) -> None:
+    """Run a notebook in place, in a process of its own; its record lands beside it."""
     words = [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "--inplace", path.name]
-    done = subprocess.run(words, cwd=path.parent, env=smoke_environment(), capture_output=True, text=True)
+    environment = smoke_settings(path.parent, key)
+    done = subprocess.run(words, cwd=path.parent, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise InputError(f"{path.name} fails at the smoke preset:\n" + "\n".join(done.stderr.splitlines()[-15:]))
 
@@ -48,13 +55,13 @@ def strip(content: nbformat.NotebookNode) -> None:
     for cell in content.cells:
         cell.metadata = {k: v for k, v in cell.metadata.items() if k in ("tags", "jupyter")}
         if cell.cell_type == "code":
-            cell.execution_count = None
-            if CHECKED not in cell.metadata.get("tags", []):
-                cell.outputs = []
+            checked = CHECKED in cell.metadata.get("tags", [])
+            cell.outputs = cell.outputs if checked else []
+            # nbval takes outputs without a count for those of another run; any constant will do
+            cell.execution_count = 1 if cell.outputs else None
             for output in cell.outputs:
-                output.pop("execution_count", None)
                 if output.output_type == "execute_result":
-                    output["execution_count"] = None
+                    output["execution_count"] = 1
     kept = {"credence", "kernelspec", "language_info"}
     content.metadata = nbformat.from_dict({k: v for k, v in content.metadata.items() if k in kept})
     content.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -62,13 +69,17 @@ def strip(content: nbformat.NotebookNode) -> None:
 
 
 def refresh(notebook: runner.Notebook) -> bool:
-    """Run a notebook at the smoke preset and write back the outputs of its checked cells; True if they changed."""
+    """Run a notebook at the smoke preset and write back the outputs of its checked cells; True if they changed.
+
+    What it recorded goes to ``tests/notebooks/expected``, where a test compares with tolerances.
+    """
     before = notebook.path.read_text()
     content = nbformat.read(notebook.path, as_version=4)
     with tempfile.TemporaryDirectory(prefix="credence-") as scratch:
         copy = smoke_copy(notebook.path, Path(scratch))
-        _execute(copy)
+        _execute(copy, notebook.key)
         executed = {c.id: c for c in nbformat.read(copy, as_version=4).cells}
+        _store_expected(notebook.key, Path(scratch) / "record.json")
     for cell in content.cells:
         if CHECKED in cell.metadata.get("tags", []):
             cell.outputs = executed[cell.id].outputs
@@ -77,6 +88,16 @@ def refresh(notebook: runner.Notebook) -> bool:
     if text != before:
         notebook.path.write_text(text)
     return text != before
+
+
+def _store_expected(key: str, path: Path) -> None:
+    folder = paths.root() / "tests" / "notebooks" / "expected"
+    if not folder.is_dir() or not path.exists():
+        return
+    metrics = json.loads(path.read_text())["metrics"]
+    lines = [f"# What {key} records at smoke; written by `credence notebooks refresh`.", "relative_tolerance = 0.02"]
+    lines += ["", "[values]", *(f"{name} = {metric['value']:.6g}" for name, metric in metrics.items())]
+    (folder / f"{key.replace('/', '-')}.toml").write_text("\n".join(lines) + "\n")
 
 
 def _first_words(cell) -> str:
@@ -110,7 +131,7 @@ def problems(notebook: runner.Notebook) -> list[str]:
     for cell in code:
         if cell.outputs and cell not in checked:
             found.append(f"stored output in cell {_first_words(cell)!r}")
-        if cell.execution_count is not None:
+        if cell.execution_count is not None and cell not in checked:
             found.append(f"stored execution count in cell {_first_words(cell)!r}")
         found += _long_functions(cell.source)
     for cell in checked:
