@@ -7,7 +7,7 @@ cache the worst-ranked unfinished member is put back into the queue. Nothing els
 
 import numpy as np
 
-from credence.ssjf.world.kernels.compiled import kernel
+from credence.ssjf.world.kernels.compiled import helper, kernel
 from credence.ssjf.world.kernels.state import (
     LEVELS,
     NEVER,
@@ -96,7 +96,7 @@ def serve(requests, waiting, rules, costs, slots, timeout):
         completed += members
 
 
-@kernel
+@helper
 def _collect(requests, waiting, rules, costs, batch, fresh, slots, now):
     """Fill the batch from the head of the queue; return its members, its cache and the time until it decodes."""
     members = 0
@@ -130,7 +130,7 @@ def _collect(requests, waiting, rules, costs, batch, fresh, slots, now):
     return members, context, overhead
 
 
-@kernel
+@helper
 def _unfinished(requests, batch, members):
     """Return how many members still need tokens and the fewest that one of them needs."""
     active = 0
@@ -143,7 +143,7 @@ def _unfinished(requests, batch, members):
     return active, fewest
 
 
-@kernel
+@helper
 def _put_back(requests, waiting, rules, item, now):
     """Return a member to the queue; its level is brought up to date only now, as for all of a batch's tokens."""
     if rules.kind == LEVELS:
@@ -156,7 +156,7 @@ def _put_back(requests, waiting, rules, item, now):
     enqueue(waiting, rules, requests, item, now)
 
 
-@kernel
+@helper
 def _worst(requests, rules, waiting, batch, members):
     """Return the place of the unfinished member to give way: unprotected before protected, then the largest key."""
     worst = -1

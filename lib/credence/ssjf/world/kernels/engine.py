@@ -9,7 +9,7 @@ runs; its end is a boundary too. Between boundaries that matter time jumps by th
 
 import numpy as np
 
-from credence.ssjf.world.kernels.compiled import kernel
+from credence.ssjf.world.kernels.compiled import helper, kernel
 from credence.ssjf.world.kernels.state import (
     LEVELS,
     NEVER,
@@ -136,7 +136,7 @@ def serve(requests, waiting, rules, costs, slots):
             _demote_due(requests, rules, who, done_at, quantum_at, running, iteration, now)
 
 
-@kernel
+@helper
 def _until(now, step, growth, instant, steps):
     """Return the iterations until `instant`, at least 1 and at most `steps`."""
     if now + run_time(step, growth, steps) < instant - SAME_INSTANT_S:
@@ -144,13 +144,13 @@ def _until(now, step, growth, instant, steps):
     return min(steps, max(boundary(now, step, growth, instant - SAME_INSTANT_S), 1))
 
 
-@kernel
+@helper
 def _quantum_at(rules, requests, item, iteration):
     left = quantum_left(rules, requests, item)
     return NEVER if left == NEVER else iteration + left
 
 
-@kernel
+@helper
 def _emit(requests, costs, rules, who, done_at, quantum_at, fresh, running, iteration, now):
     """Give every request just prefilled its token, if prefills give one; return the number of tokens."""
     total = 0
@@ -175,7 +175,7 @@ def _emit(requests, costs, rules, who, done_at, quantum_at, fresh, running, iter
     return total
 
 
-@kernel
+@helper
 def _book(requests, item, done_at, quantum_at, rules, iteration):
     """Write the tokens a running request has into `requests`."""
     generated = requests.output[item] - (done_at - iteration)
@@ -184,7 +184,7 @@ def _book(requests, item, done_at, quantum_at, rules, iteration):
     requests.generated[item] = generated
 
 
-@kernel
+@helper
 def _demote_due(requests, rules, who, done_at, quantum_at, running, iteration, now):
     for slot in range(running):
         if quantum_at[slot] <= iteration:
@@ -193,7 +193,7 @@ def _demote_due(requests, rules, who, done_at, quantum_at, running, iteration, n
             quantum_at[slot] = _quantum_at(rules, requests, who[slot], iteration)
 
 
-@kernel
+@helper
 def _leave(requests, who, done_at, quantum_at, fresh, running, iteration, now):
     """Let finished requests leave; return how many still run, the cache they free and how many left."""
     freed = 0
@@ -213,7 +213,7 @@ def _leave(requests, who, done_at, quantum_at, fresh, running, iteration, now):
     return running, freed, ended
 
 
-@kernel
+@helper
 def _close_gap(who, done_at, quantum_at, fresh, slot, running):
     last = running - 1
     who[slot] = who[last]
@@ -223,7 +223,7 @@ def _close_gap(who, done_at, quantum_at, fresh, slot, running):
     return last
 
 
-@kernel
+@helper
 def _put_back(requests, waiting, rules, who, done_at, quantum_at, slot, iteration, now):
     """Preempt the request in `slot`; return the cache it frees."""
     item = who[slot]
@@ -234,7 +234,7 @@ def _put_back(requests, waiting, rules, who, done_at, quantum_at, slot, iteratio
     return requests.prompt[item] + requests.generated[item]
 
 
-@kernel
+@helper
 def _worst(requests, rules, waiting, who, done_at, running, iteration):
     """Return the slot of the request to give way first: unprotected before protected, then the largest key."""
     worst = 0
@@ -256,7 +256,7 @@ def _worst(requests, rules, waiting, who, done_at, running, iteration):
     return worst
 
 
-@kernel
+@helper
 def _can_make_room(requests, rules, waiting, costs, who, done_at, running, iteration, slots, need, own, now):
     """Return whether the head of the queue fits once every running request strictly worse than it is put back."""
     first = aged(waiting, rules, now)

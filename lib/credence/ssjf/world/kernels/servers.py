@@ -7,7 +7,7 @@ is still strictly better then. A prefill is never interrupted.
 
 import numpy as np
 
-from credence.ssjf.world.kernels.compiled import kernel
+from credence.ssjf.world.kernels.compiled import helper, kernel
 from credence.ssjf.world.kernels.state import (
     NEVER,
     REMAINING,
@@ -114,7 +114,7 @@ def serve(requests, waiting, rules, costs, slots):
             look[giving_way] = min(look[giving_way], when)
 
 
-@kernel
+@helper
 def _begin(requests, waiting, rules, costs, now, slot, item, who, ready, step, gained, end, quantum_end):
     """Let a waiting request have a slot."""
     requests.protected[item] = waiting.since[item] + rules.aging <= now + SAME_INSTANT_S
@@ -138,7 +138,7 @@ def _begin(requests, waiting, rules, costs, now, slot, item, who, ready, step, g
     quantum_end[slot] = _quantum_end(requests, rules, item, ready[slot], step[slot], costs.decode_context, gain)
 
 
-@kernel
+@helper
 def _quantum_end(requests, rules, item, ready, step, growth, gain):
     left = quantum_left(rules, requests, item)
     if left == NEVER:
@@ -146,7 +146,7 @@ def _quantum_end(requests, rules, item, ready, step, growth, gain):
     return ready + run_time(step, growth, max(left - gain, 0))
 
 
-@kernel
+@helper
 def _pause(requests, item, ready, step, gain, iterations):
     """Book the tokens of a request that stops, or whose counting restarts, after some iterations."""
     if np.isnan(requests.first[item]) and gain + iterations > 0:
@@ -155,14 +155,14 @@ def _pause(requests, item, ready, step, gain, iterations):
     requests.level_tokens[item] += gain + iterations
 
 
-@kernel
+@helper
 def _finish(requests, item, ready, step, gain, end):
     if np.isnan(requests.first[item]):
         requests.first[item] = ready if gain > 0 else min(ready + step, end)
     requests.end[item] = end
 
 
-@kernel
+@helper
 def _worst(requests, rules, who, ready, step, gained, growth, now):
     """Return the slot of the worst-ranked unprotected request, and its key; slot -1 if there is none."""
     worst_slot = -1

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from credence.ssjf.world.kernels.compiled import kernel
+from credence.ssjf.world.kernels.compiled import helper
 
 # Instants that lie closer together than this are one instant [s].
 SAME_INSTANT_S = 1e-9
@@ -104,7 +104,7 @@ def new_waiting(count: int, rules: Rules) -> Waiting:
 # --- heaps of request numbers that know their places, so that any member can be taken out -------------------------
 
 
-@kernel
+@helper
 def _before(first, second, one, other):
     if first[one] != first[other]:
         return first[one] < first[other]
@@ -113,7 +113,7 @@ def _before(first, second, one, other):
     return one < other
 
 
-@kernel
+@helper
 def _rise(heap, place, position, first, second):
     item = heap[position]
     while position > 0:
@@ -127,7 +127,7 @@ def _rise(heap, place, position, first, second):
     place[item] = position
 
 
-@kernel
+@helper
 def _sink(heap, place, size, position, first, second):
     item = heap[position]
     while True:
@@ -145,14 +145,14 @@ def _sink(heap, place, size, position, first, second):
     place[item] = position
 
 
-@kernel
+@helper
 def _push(heap, place, size, first, second, item):
     heap[size] = item
     _rise(heap, place, size, first, second)
     return size + 1
 
 
-@kernel
+@helper
 def _remove(heap, place, size, first, second, item):
     position = place[item]
     if position < 0:
@@ -171,7 +171,7 @@ def _remove(heap, place, size, first, second, item):
 # --- the waiting queue ---------------------------------------------------------------------------------------------
 
 
-@kernel
+@helper
 def key_of(rules, requests, generated, item):
     """Return the policy's first key of a request that has `generated` tokens."""
     if rules.kind == LEVELS:
@@ -181,7 +181,7 @@ def key_of(rules, requests, generated, item):
     return requests.size[item]
 
 
-@kernel
+@helper
 def enqueue(waiting, rules, requests, item, since):
     """Put a request into the queue; it has been waiting since `since`."""
     waiting.key[item] = key_of(rules, requests, requests.generated[item], item)
@@ -196,7 +196,7 @@ def enqueue(waiting, rules, requests, item, since):
         waiting.sizes[2] = _push(waiting.due, waiting.due_at, waiting.sizes[2], waiting.since, waiting.since, item)
 
 
-@kernel
+@helper
 def dequeue(waiting, item):
     """Take a request out of the queue."""
     waiting.sizes[0] = _remove(waiting.queue, waiting.queue_at, waiting.sizes[0], waiting.key, waiting.key2, item)
@@ -208,7 +208,7 @@ def dequeue(waiting, item):
         waiting.sizes[2] = _remove(waiting.due, waiting.due_at, waiting.sizes[2], waiting.since, waiting.since, item)
 
 
-@kernel
+@helper
 def arrive(waiting, rules, requests, upcoming, now):
     """Queue every request eligible by `now`; return the number of the first one that is not."""
     while upcoming < requests.eligible.size and requests.eligible[upcoming] <= now + SAME_INSTANT_S:
@@ -219,7 +219,7 @@ def arrive(waiting, rules, requests, upcoming, now):
     return upcoming
 
 
-@kernel
+@helper
 def promote(waiting, rules, requests, now):
     """Move every waiting request whose promotion is due to level 0, with a fresh quantum."""
     while waiting.sizes[2] > 0:
@@ -235,13 +235,13 @@ def promote(waiting, rules, requests, now):
         enqueue(waiting, rules, requests, item, since)
 
 
-@kernel
+@helper
 def aged(waiting, rules, now):
     """Return whether the longest waiter goes first by the aging guard."""
     return waiting.sizes[1] > 0 and waiting.since[waiting.longest[0]] + rules.aging <= now + SAME_INSTANT_S
 
 
-@kernel
+@helper
 def next_due(waiting, rules, now):
     """Return the next instant at which waiting alone changes the order; inf if there is none."""
     when = np.inf
@@ -253,7 +253,7 @@ def next_due(waiting, rules, now):
     return when
 
 
-@kernel
+@helper
 def best(waiting, rules, now):
     """Return the request at the head of a queue that is not empty."""
     return waiting.longest[0] if aged(waiting, rules, now) else waiting.queue[0]
@@ -262,7 +262,7 @@ def best(waiting, rules, now):
 # --- quanta ----------------------------------------------------------------------------------------------------------
 
 
-@kernel
+@helper
 def quantum_left(rules, requests, item):
     """Return the tokens a request may still produce in its level."""
     if rules.kind != LEVELS or requests.level[item] >= rules.levels - 1:
@@ -270,7 +270,7 @@ def quantum_left(rules, requests, item):
     return max((rules.quantum << requests.level[item]) - requests.level_tokens[item], 0)
 
 
-@kernel
+@helper
 def demote(requests, item, now):
     """Let a request that has used up its quantum enter the next level."""
     requests.level[item] += 1
@@ -281,7 +281,7 @@ def demote(requests, item, now):
 # --- costs -----------------------------------------------------------------------------------------------------------
 
 
-@kernel
+@helper
 def prefill_time(costs, tokens):
     """Return the duration [s] of a prefill over `tokens`."""
     count = costs.prefill_sizes.size
@@ -296,13 +296,13 @@ def prefill_time(costs, tokens):
     return max(0.0, low + (tokens - left) * slope)
 
 
-@kernel
+@helper
 def run_time(step, growth, iterations):
     """Return the duration [s] of iterations of which the first costs `step` and each next one `growth` more."""
     return iterations * step + growth * (iterations * (iterations - 1) * 0.5)
 
 
-@kernel
+@helper
 def boundary(start, step, growth, instant):
     """Return after how many iterations begun at `start` it is `instant` or later."""
     gap = instant - start
@@ -321,19 +321,19 @@ def boundary(start, step, growth, instant):
     return count
 
 
-@kernel
+@helper
 def has_prefill(costs, requests, item):
     """Return whether admitting a request means a prefill: at first always, later only if its cache is recomputed."""
     return np.isnan(requests.start[item]) or costs.preemption == RECOMPUTE
 
 
-@kernel
+@helper
 def emitted(costs, requests, item):
     """Return how many tokens (0 or 1) the prefill of a request gives."""
     return costs.emits if requests.generated[item] < requests.output[item] else 0
 
 
-@kernel
+@helper
 def memory_need(costs, requests, item):
     """Return the cache [tokens] with which a request can be admitted and then decoded once."""
     context = requests.prompt[item] + requests.generated[item]
