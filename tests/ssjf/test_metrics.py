@@ -9,6 +9,7 @@ from credence.ssjf.evaluate.metrics import (
     batch_means,
     compare,
     completion_throughput,
+    interval,
     jain_index,
     per_request,
     summary,
@@ -86,6 +87,18 @@ def test_batch_means_drops_the_front():
     assert batch_means([1000.0, 1, 2, 3, 4], 2)[0] == 2.5
 
 
+def test_interval_over_replications_by_hand():
+    mean, low, high = interval([1.0, 2.0, 3.0], level=0.9)
+    assert (mean, high - mean) == pytest.approx((2.0, 2.919986 / np.sqrt(3)))
+    assert mean - low == pytest.approx(high - mean)
+
+
+def test_interval_covers_as_often_as_it_says():
+    draws = np.random.default_rng(0).normal(0, 1, (2000, 5))
+    covered = [low <= 0 <= high for _, low, high in map(interval, draws)]
+    assert np.mean(covered) == pytest.approx(0.9, abs=0.02)
+
+
 def test_cuts_and_ratios():
     result = compare(summary(REQUESTS, SCHEDULE), summary(REQUESTS, SCHEDULE.assign(end_s=[1.3, 2.0, 3.0, 4.0])))
     assert result["mean_jct_s_cut_percent"] == pytest.approx(100 * (1.625 - 0.825) / 1.625)
@@ -116,6 +129,8 @@ def test_an_empty_answer_on_a_free_prefill_has_slowdown_one():
         lambda: completion_throughput([0.0], [1.0], 101),
         lambda: batch_means([1.0, 2.0], 3),
         lambda: batch_means([1.0, 2.0], 1),
+        lambda: interval([1.0]),
+        lambda: interval([1.0, 2.0], level=1.0),
     ],
 )
 def test_bad_input_is_refused(call):

@@ -96,6 +96,32 @@ def batch_means(values, batches: int = 50) -> tuple[float, float]:
     return float(means.mean()), float(means.std(ddof=1) / np.sqrt(batches))
 
 
+def interval(values, level: float = 0.9) -> tuple[float, float, float]:
+    """Return the mean of independent replications and its confidence interval (Student's t).
+
+    Parameters
+    ----------
+    values : array_like [replications]
+        One number each, at least two.
+    level : float
+        Confidence, between 0 and 1.
+
+    Returns
+    -------
+    mean, low, high : float
+    """
+    from scipy import stats
+
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim != 1 or values.size < 2:
+        raise InputError(f"values have shape {list(values.shape)}; allowed: at least 2 replications in a row")
+    if not 0 < level < 1:
+        raise InputError(f"level is {level!r}; allowed: between 0 and 1")
+    mean = float(values.mean())
+    half = float(stats.t(values.size - 1).ppf((1 + level) / 2) * values.std(ddof=1) / np.sqrt(values.size))
+    return mean, mean - half, mean + half
+
+
 def summary(
     requests: pd.DataFrame,
     schedule: pd.DataFrame,

@@ -7,6 +7,9 @@ dynamic     an idle engine collects up to `slots` requests; the batch lasts as l
 continuous  one engine admits and releases requests at every iteration boundary, up to `slots` at a time; on an
             overlapped profile every slot runs on its own clock
 
+A cache limit (``kv_tokens``) is shared by a batch; with batching none every server has a cache of its own. Dynamic
+batches are sealed: even a preemptive policy then only decides who is collected.
+
 The loops are compiled and jump in time (``world.kernels``); what they mean is stated there and in
 ``infer.policies``, and re-stated one iteration at a time in ``tests/ssjf/naive.py``.
 """
