@@ -115,6 +115,14 @@ def test_the_notes_check_agrees_with_theory_on_one_server(source):
     assert (both["cut_x"] - both["cut_y"]).abs().max() < 2.5  # [points]; the stand-in's classes differ a little
 
 
+def test_the_notes_stand_beside_ours(source):
+    frame = maps.map_frame(maps.map_draws(source, [0.8, 0.85], [1], [maps.OWN, 1.0], count=600, draws=2))
+    table = maps_checks.beside_notes(frame)
+    assert table["cut, notes [%]"].tolist() == [25.6, 33.8]  # load 0.85 is not in the notes
+    assert table["p99, notes [s]"].tolist() == ["62 → 88", "–"]
+    assert table["cut, ours [%]"][0].startswith(f"{frame['cut'][0]:.1f} [")
+
+
 def test_a_better_predictor_and_a_busier_server_cut_more_and_more_slots_less(source):
     frame = maps.map_frame(maps.map_draws(source, [0.6, 0.9], [1, 8], [0.3, 0.8], count=3000, draws=4))
     cut = frame.set_index(["load", "slots", "predictor"])["cut"]

@@ -61,6 +61,12 @@ def test_no_star_without_a_single_server():
     assert not named(fig, "paper: the load")
 
 
+def test_crowded_cells_show_the_cut_alone_and_no_negative_zero():
+    frame = made_up(["tau 0.3"]).assign(cut=-0.01)
+    fig = figures.cut_panels({str(k): frame for k in range(5)})
+    assert {word for row in fig.data[0].text for word in row} == {"<b>0</b>"}
+
+
 def test_tail_maps_say_sign_and_factor():
     fig = figures.tail_maps(made_up(), "tau 1")
     assert fig.data[0].text[0][2] == "+39 %"

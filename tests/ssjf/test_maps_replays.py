@@ -63,6 +63,14 @@ def test_a_replay_cuts_more_when_it_is_faster_and_nothing_when_nobody_waits():
     assert cut[factors[2], "oracle"] > cut[factors[2], "five classes"]
 
 
+def test_the_table_at_the_true_rate_has_one_row_a_trace():
+    place = {"slots": 1, "engine": "ssjf-paper"}
+    draws = replays.replay_draws(made_up(), [0.5, 1.0], draws=20, **place).assign(trace="azure-llm-2023-code", **place)
+    table = replays.true_rate_table(replays.replay_frame(draws))
+    assert table["trace"].tolist() == ["Azure code"]
+    assert table["engine, slots"].tolist() == ["ssjf-paper, 1"]
+
+
 def test_a_trace_gets_predictions_of_the_wanted_quality():
     lengths = replays.trace("ssjf-simulated-bursty")["output_tokens"].to_numpy()
     keys = replays.keys(lengths, 0)

@@ -70,7 +70,32 @@ def notes_check() -> pd.DataFrame:
 
 
 def beside_notes(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the cells that the notes' check has too, theirs beside ours: columns as of both, theirs ``notes_…``."""
-    notes = notes_check().rename(columns={name: f"notes_{name}" for name in ("cut", "fcfs_p99_s", "p99_s")})
-    ours = ["cut", "cut_lo", "cut_hi", "fcfs_p99_s", "p99_s"]
-    return notes.merge(frame[["load", "slots", "predictor", *ours]], on=["load", "slots", "predictor"])
+    """Return the cells that the notes' check has too, theirs beside ours, as a table to be read.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        From ``maps.map_frame``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``load``, ``slots``, ``predictor``; the cut [%] and p99 JCT [s] of the notes and ours, as text.
+    """
+    both = notes_check().merge(frame, on=["load", "slots", "predictor"], suffixes=("_notes", ""))
+
+    def tail(row: pd.Series, ending: str) -> str:
+        fcfs, other = row[f"fcfs_p99_s{ending}"], row[f"p99_s{ending}"]
+        return "–" if np.isnan(fcfs) else f"{fcfs:.0f} → {other:.0f}"
+
+    return pd.DataFrame(
+        {
+            "load": both["load"],
+            "slots": both["slots"],
+            "predictor": both["predictor"],
+            "cut, notes [%]": both["cut_notes"],
+            "cut, ours [%]": [f"{r.cut:.1f} [{r.cut_lo:.1f}, {r.cut_hi:.1f}]" for r in both.itertuples()],
+            "p99, notes [s]": [tail(row, "_notes") for _, row in both.iterrows()],
+            "p99, ours [s]": [tail(row, "") for _, row in both.iterrows()],
+        }
+    )

@@ -185,3 +185,18 @@ def replay_frame(draws: pd.DataFrame) -> pd.DataFrame:
     found["cut_lo"], found["cut_hi"] = groups["cut"].quantile(tail), groups["cut"].quantile(1 - tail)
     found["p_cut_30"] = groups["cut"].agg(lambda cut: float((cut >= CLAIMED_CUT).mean()))
     return found.reset_index()
+
+
+def true_rate_table(frame: pd.DataFrame, predictor: str = "tau 0.63") -> pd.DataFrame:
+    """Return what happens to each trace of `replay_frame` at its true rate, as a table to be read."""
+    rows = frame[(frame["factor"] == 1.0) & (frame["predictor"] == predictor)]
+    return pd.DataFrame(
+        {
+            "trace": [TRACES[name] for name in rows["trace"]],
+            "engine, slots": [f"{r.engine}, {r.slots}" for r in rows.itertuples()],
+            "load [1]": rows["load"].round(2).to_numpy(),
+            "cut [%]": [f"{r.cut:.1f} [{r.cut_lo:.1f}, {r.cut_hi:.1f}]" for r in rows.itertuples()],
+            "p99 change [%]": rows["p99_change"].round(1).to_numpy(),
+            "FCFS mean [s]": rows["fcfs_mean_s"].round(1).to_numpy(),
+        }
+    )

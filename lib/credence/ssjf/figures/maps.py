@@ -36,8 +36,8 @@ def _axes(fig: go.Figure, loads: Sequence, slots: Sequence, row: int, column: in
 
 
 def _percent(cut: float) -> str:
-    """Return a cut in words; one decimal where rounding would hide on which side of 30 % it lies."""
-    return f"{cut:.1f} %" if round(cut) == CLAIMED_CUT else f"{cut:.0f} %"
+    """Return a cut [%] as text; one decimal where rounding would hide on which side of 30 % it lies."""
+    return f"{cut:.1f}" if round(cut) == CLAIMED_CUT else f"{cut + 0.0:.0f}".replace("-0", "0")
 
 
 def _border(holds: np.ndarray) -> tuple[list, list]:
@@ -61,11 +61,15 @@ def _squares(cells: Sequence[tuple[int, int]]) -> tuple[list, list]:
     return x, y
 
 
-def _cut_panel(fig: go.Figure, frame: pd.DataFrame, row: int, column: int, large: bool, legend: bool) -> None:
+def _cut_panel(fig, frame: pd.DataFrame, row: int, column: int, large: bool, legend: bool, words="both") -> None:
     cut, loads, slots = _grid(frame, "cut")
     p_claim, low, high = (_grid(frame, name)[0] for name in ("p_cut_30", "cut_lo", "cut_hi"))
-    share = np.vectorize("{:.2g}".format)(p_claim)
-    text = np.vectorize(lambda c, p: f"<b>{_percent(c)}</b><br>P = {p}")(cut, share) if large else share
+    wording = {
+        "both": lambda c, p: f"<b>{_percent(c)} %</b><br>P = {p:.2g}",
+        "cut": lambda c, p: f"<b>{_percent(c)}</b>",
+        "P": lambda c, p: f"{p:.2g}",
+    }
+    text = np.vectorize(wording[words])(cut, p_claim)
     fig.add_heatmap(
         z=cut.round(2),
         text=text,
@@ -155,12 +159,11 @@ def where_it_holds(frame: pd.DataFrame, main: str, others: Sequence[str]) -> go.
     _cut_panel(fig, shown, 1, 1, large=True, legend=True)
     _star(fig, shown)
     for row, name in enumerate(others, start=1):
-        _cut_panel(fig, frame[frame["predictor"] == name], row, 2, large=False, legend=False)
-        fig.update_yaxes(title_text="slots", title_font_size=11, tickfont_size=10, row=row, col=2)
+        _cut_panel(fig, frame[frame["predictor"] == name], row, 2, large=False, legend=False, words="P")
+        fig.update_yaxes(title_text="slots [requests]", title_font_size=10, tickfont_size=10, row=row, col=2)
         fig.update_xaxes(tickfont_size=10, showticklabels=row == count, row=row, col=2)
     if others:
         fig.update_xaxes(title_text="offered load [1]", title_font_size=11, row=count, col=2)
-        fig.update_yaxes(title_text="slots [requests]", row=(count + 1) // 2, col=2)
     return _cut_layout(fig, height=720)
 
 
@@ -168,15 +171,19 @@ def _cut_layout(fig: go.Figure, height: int) -> go.Figure:
     bar = {"title": {"text": "mean cut<br>[%]"}, "tickvals": [0, 15, 30, 45, 60], "thickness": 14, "outlinewidth": 0}
     scale = {"colorscale": CUT_SCALE, "cmin": CUT_RANGE[0], "cmax": CUT_RANGE[1], "colorbar": bar}
     fig.update_layout(coloraxis=scale, height=height, margin={"t": 110})
-    return fig.update_layout(legend={"y": 1.07, "font": {"size": 12}})
+    return fig.update_layout(legend={"y": 1.09, "font": {"size": 12}})
 
 
 def cut_panels(panels: Mapping[str, pd.DataFrame]) -> go.Figure:
-    """Return maps of the cut side by side, one a title; frames of ``maps.map_frame`` with one predictor each."""
+    """Return maps of the cut side by side, one a title; frames of ``maps.map_frame`` with one predictor each.
+
+    Where cells get too narrow for both, they show the mean cut [%] without P.
+    """
     titles = list(panels)
+    words = "both" if sum(frame["load"].nunique() for frame in panels.values()) <= 12 else "cut"
     fig = make_subplots(1, len(titles), subplot_titles=titles, horizontal_spacing=0.08)
     for column, frame in enumerate(panels.values(), start=1):
-        _cut_panel(fig, frame, 1, column, large=True, legend=column == 1)
+        _cut_panel(fig, frame, 1, column, large=True, legend=column == 1, words=words)
         if column > 1:
             fig.update_yaxes(title_text="", row=1, col=column)
     return _cut_layout(fig, height=480)

@@ -44,7 +44,7 @@ def longest_waits(frame: pd.DataFrame, predictor: str, slots=(1, 4, 16)) -> go.F
             style = {"mode": "lines+markers", "line_color": colour(name), "name": name, "legendgroup": name}
             points = {"x": positive["load"], "y": positive[value].round(3), "showlegend": column == 1}
             fig.add_scatter(**points, **style, row=1, col=column)
-        fig.update_xaxes(title_text="offered load [1]", row=1, col=column)
+        fig.update_xaxes(title_text="offered load [1]", dtick=0.1, row=1, col=column)
     fig.update_yaxes(type="log", dtick=1)
     fig.update_yaxes(title_text="longest wait of a workload [s]", row=1, col=1)
     return fig.update_layout(height=400, margin={"t": 90}, legend_y=1.1)
@@ -170,12 +170,12 @@ def sample_keys(against: pd.DataFrame) -> go.Figure:
                 "size": 11,
                 "color": [COLOURS["good"] if k == "oracle" else COLOURS["accent"] for k in rows["key"]],
             },
-            name="against the mean key, 90 % of workloads",
-            showlegend=column == 1,
+            name=titles[column - 1],
+            showlegend=False,
             row=1,
             col=column,
         )
         fig.add_vline(0, line={"color": "#5A6672", "width": 1}, row=1, col=column)
     fig.update_xaxes(title_text="change against the mean key [%]")
     fig.update_yaxes(title_text="key [name]", row=1, col=1)
-    return fig.update_layout(height=360, margin={"t": 90}, legend_y=1.12)
+    return fig.update_layout(height=340, margin={"t": 60})
