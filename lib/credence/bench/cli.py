@@ -22,6 +22,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 notebooks_app = typer.Typer(help="The notebooks as files in git.", no_args_is_help=True)
+INTERRUPTED = 130  # as a shell reports SIGINT
 out = Console()
 err = Console(stderr=True, highlight=False)
 
@@ -219,9 +220,12 @@ def main() -> None:
     except InputError as error:
         err.print(f"error: {error}", markup=False, soft_wrap=True)
         sys.exit(2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as end:
+        # typer turns Ctrl-C into a silent exit with this code
+        if isinstance(end, SystemExit) and end.code != INTERRUPTED:
+            raise
         err.print("interrupted; finished runs are kept, and the same command goes on from here")
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         # the reader of our output went away (`| head`); say nothing more
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

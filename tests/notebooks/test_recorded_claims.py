@@ -1,0 +1,126 @@
+"""Recorded verdicts: one randomly chosen claim a run is computed again and must fall into its recorded interval.
+
+The evaluation is the notebook's own at the recorded size, with fewer draws: their mean varies less than one draw does.
+"""
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from credence.bench import catalogue, claims
+
+AUTHORS = "ssjf-vicuna13b-predictions"
+
+
+@cache
+def audit_study():
+    from credence.ssjf import data
+    from credence.ssjf.evaluate.audit import Evaluation
+    from credence.ssjf.world.released_arrivals import Requests
+
+    frame = data.vicuna_predictions(AUTHORS)
+    requests = Requests(frame.output_token_length.to_numpy(), frame.pred_multi_cls.to_numpy())
+    return Evaluation(requests, data.azure("conv").arrival_s.to_numpy(), draws=8)
+
+
+def audit(mode, slots, quantity, column=None, **off):
+    def compute():
+        from credence.ssjf.world.released_quirks import ALL_OFF, ALL_ON
+
+        quirks = ALL_OFF if off.pop("all_off", False) else ALL_ON.but(**off)
+        found = [audit_study().compare("poisson", mode, batch, quirks)[quantity] for batch in slots]
+        return np.mean([f if column is None else f[:, column] for f in found])
+
+    return compute
+
+
+def predictions(name, column="pred_multi_cls"):
+    def compute():
+        from scipy.stats import kendalltau
+        from sklearn.metrics import accuracy_score, f1_score
+
+        from credence.ssjf import data
+
+        frame = data.vicuna_predictions(AUTHORS)
+        bounds = [42, 141, 294, 503] if column == "pred_multi_cls" else [141]
+        true = np.digitize(frame.output_token_length, bounds)
+        called = np.minimum(frame[column], len(bounds))
+        if name == "tau":
+            return kendalltau(frame.output_token_length, called).statistic
+        return accuracy_score(true, called) if name == "accuracy" else f1_score(true, called, average="macro")
+
+    return compute
+
+
+def steady(batching, slots, quantity):
+    def compute():
+        from credence.ssjf import data
+        from credence.ssjf.evaluate import steady as queue
+
+        source = queue.population(data.vicuna_predictions(AUTHORS))
+        setting = queue.Setting(batching, slots, 0.8, count=10_000)
+        frame = queue.changes(queue.compare_policies(source, setting, 8, seed=1, systems=("FCFS", "SSJF")))
+        return frame.loc[frame["system"] == "SSJF", quantity].mean()
+
+    return compute
+
+
+def cell(load, slots, predictor, quantity, count, **place):
+    def compute():
+        from credence.ssjf.evaluate import maps
+
+        source = maps.population(AUTHORS)
+        draws = maps.map_draws(source, (load,), (slots,), (predictor,), count=count, draws=8, seed=1, **place)
+        return maps.cell_metric(draws, quantity, load, slots, predictor).mean()
+
+    return compute
+
+
+MEASURED = {"batching": "continuous", "engine": "vllm-rtxpro6000-llama3-8b"}
+AGAIN = {
+    "released_cut_none": audit("none", (1,), "jct_cut"),
+    "released_cut_dynamic": audit("dynamic", (2, 4, 8), "jct_cut"),
+    "released_cut_continuous": audit("continuous", (2, 4, 8), "jct_cut"),
+    "fair_cut_continuous": audit("continuous", (2, 4, 8), "jct_cut", d2=False),
+    "fair_cut_continuous_8": audit("continuous", (8,), "jct_cut", d2=False),
+    "all_off_cut_none": audit("none", (1,), "jct_cut", all_off=True),
+    "all_off_cut_continuous": audit("continuous", (8,), "jct_cut", all_off=True),
+    "released_ratio25_none": audit("none", (1,), "ratios", 0),
+    "released_ratio25_dynamic": audit("dynamic", (2, 4, 8), "ratios", 0),
+    "released_ratio25_continuous": audit("continuous", (2, 4, 8), "ratios", 0),
+    "released_ratio100_none": audit("none", (1,), "ratios", 1),
+    "released_p99_change_none": audit("none", (1,), "p99_change"),
+    "fair_p99_change_continuous_8": audit("continuous", (8,), "p99_change", d2=False),
+    "accuracy_five": predictions("accuracy"),
+    "macro_f1_five": predictions("macro_f1"),
+    "tau_five": predictions("tau"),
+    "accuracy_binary": predictions("accuracy", "pred_binary_cls"),
+    "steady_cut_none": steady("none", 1, "mean_cut"),
+    "steady_cut_dynamic": steady("dynamic", 8, "mean_cut"),
+    "steady_cut_continuous": steady("continuous", 8, "mean_cut"),
+    "steady_p99_change": steady("none", 1, "p99_change"),
+    "map_cut_rho95_slots1": cell(0.95, 1, "own", "cut", 6_000),
+    "map_cut_rho80_slots16": cell(0.8, 16, "own", "cut", 6_000),
+    "p99_change_rho95_slots1": cell(0.95, 1, "own", "p99_change", 6_000),
+    "cut_continuous_fitted": cell(0.9, 16, 0.63, "cut", 4_000, **MEASURED),
+}
+# single pass over a whole trace or file: nothing to draw fewer of, and their own tests cover them
+NOT_AGAIN = {"cut_azure_conv_replay", "predictor_latency_cost", "predictor_latency_ms"}
+
+
+def test_every_recorded_claim_can_be_computed_again():
+    metrics = {row["metric"] for row in claims.recorded().values()}
+    assert metrics
+    assert metrics <= set(AGAIN) | NOT_AGAIN
+
+
+@pytest.mark.third_party
+def test_one_recorded_claim_chosen_at_random_comes_out_again():
+    assert catalogue.available(AUTHORS)
+    rows = [row for row in claims.recorded().values() if row["metric"] in AGAIN]
+    row = rows[np.random.default_rng().integers(len(rows))]
+    again = AGAIN[row["metric"]]()
+    # printed numbers are rounded, and a metric that never varies has an interval of no width
+    slack = 1e-6 + 0.05 * (row["hi"] - row["lo"])
+    assert row["lo"] - slack <= again <= row["hi"] + slack, (row["id"], again, row["lo"], row["hi"])
