@@ -39,11 +39,11 @@ def test_the_map_shows_cut_and_probability_and_outlines_the_papers_range():
     assert np.array_equal(heat[0].z, [[8, 25, 39], [1, 11, 29.6]])
     assert heat[0].text[0][2] == "<b>39 %</b><br>P = 1"
     assert heat[0].text[1][2] == "<b>29.6 %</b><br>P = 0"  # not "30 %": it does not hold there
-    box = named(fig, "paper: a mean cut")[0]
+    box = named(fig, "paper: mean cut")[0]
     assert [value for value in box.x if value is not None] == [1.55, 2.45, 2.45, 1.55, 1.55]
-    border = named(fig, "here the mean cut passes")[0]
+    border = named(fig, "the 30 % border")[0]
     assert set(zip(border.x, border.y, strict=True)) == {(1.5, -0.5), (1.5, 0.5), (2.5, 0.5), (None, None)}
-    star = named(fig, "paper: the load")[0]
+    star = named(fig, "paper's load")[0]
     assert star.x[0] == pytest.approx((np.interp(0.86, LOADS, range(3)) + 2) / 2)
     assert star.marker.symbol == "star"
     assert "offered load [1]" in titles(fig)
@@ -58,7 +58,7 @@ def test_a_map_where_it_never_holds_has_no_border_and_no_box():
 
 def test_no_star_without_a_single_server():
     fig = figures.where_it_holds(made_up().query("slots == 4"), "five classes (paper)", [])
-    assert not named(fig, "paper: the load")
+    assert not named(fig, "paper's load")
 
 
 def test_crowded_cells_show_the_cut_alone_and_no_negative_zero():
