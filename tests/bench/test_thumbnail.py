@@ -1,4 +1,5 @@
 import json
+import re
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
@@ -84,3 +85,29 @@ def test_text_of_a_summary_cannot_leave_its_place():
     picture = thumbnail.svg({"traces": [trace]}, label=hostile)
     assert "<script" not in picture
     ElementTree.fromstring(picture)
+
+
+def test_floating_bars_keep_their_base_and_share_categories():
+    fig = go.Figure([go.Bar(x=["a"], y=[10.0]), go.Bar(x=["b"], y=[-4.0], base=[10.0])], {"barmode": "overlay"})
+    summary = thumbnail.summarise(fig)
+    assert summary["overlaid"]
+    assert [row["x"] for row in summary["traces"]] == [[0.0], [1.0]]
+    assert summary["traces"][1]["base"] == [10.0]
+    first, second = re.findall(
+        r'<rect x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)"', thumbnail.svg(summary)
+    )
+    assert float(second[0]) >= float(first[0]) + float(first[2])
+    # both begin at ten; the second reaches down to six
+    assert float(second[1]) == pytest.approx(float(first[1]), abs=0.2)
+    assert float(second[3]) == pytest.approx(0.4 * float(first[3]), abs=0.5)
+
+
+def test_colours_of_points_and_of_a_heat_map_are_its_own():
+    fig = go.Figure(go.Scatter(x=[1, 2], y=[1, 2], mode="markers", marker={"color": ["#ff0000", "#00ff00"]}))
+    picture = thumbnail.svg(thumbnail.summarise(fig))
+    assert 'fill="#ff0000"' in picture
+    assert 'fill="#00ff00"' in picture
+    heat = go.Figure(go.Heatmap(z=[[0, 1]], colorscale=[[0, "#ffffff"], [1, "#000000"]]))
+    picture = thumbnail.svg(thumbnail.summarise(heat))
+    assert 'fill="#ffffff"' in picture
+    assert 'fill="#000000"' in picture
