@@ -267,6 +267,10 @@ def _draw_series(rows: list[dict], box: tuple[float, float, float, float], overl
     everything += [(p[0], start) for row in based for p, start in zip(_points(row), row["base"], strict=True)]
     bars = any(row["kind"] == "bar" for row in rows)
     x_low, x_high = _range([x for x, _ in everything], False)
+    if bars:  # room for half a bar at both ends
+        places = sorted({x for x, _ in everything})
+        half = 0.5 * min((b - a for a, b in zip(places, places[1:], strict=False)), default=1.0)
+        x_low, x_high = min(places) - half, max(places) + half
     y_low, y_high = _range([y for _, y in everything], bars)
 
     def at(x: float, y: float) -> tuple[float, float]:
