@@ -4,6 +4,7 @@ The summary is a few hundred numbers, so a record stays small and the index can 
 """
 
 import html
+import itertools
 import math
 import re
 
@@ -269,7 +270,7 @@ def _draw_series(rows: list[dict], box: tuple[float, float, float, float], overl
     x_low, x_high = _range([x for x, _ in everything], False)
     if bars:  # room for half a bar at both ends
         places = sorted({x for x, _ in everything})
-        half = 0.5 * min((b - a for a, b in zip(places, places[1:], strict=False)), default=1.0)
+        half = 0.5 * min((b - a for a, b in itertools.pairwise(places)), default=1.0)
         x_low, x_high = min(places) - half, max(places) + half
     y_low, y_high = _range([y for _, y in everything], bars)
 
