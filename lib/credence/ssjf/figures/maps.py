@@ -65,9 +65,9 @@ def _cut_panel(fig, frame: pd.DataFrame, row: int, column: int, large: bool, leg
     cut, loads, slots = _grid(frame, "cut")
     p_claim, low, high = (_grid(frame, name)[0] for name in ("p_cut_30", "cut_lo", "cut_hi"))
     wording = {
-        "both": lambda c, p: f"<b>{_percent(c)} %</b><br>P = {p:.2g}",
+        "both": lambda c, p: f"<b>{_percent(c)} %</b><br>P = {round(p, 2):g}",
         "cut": lambda c, p: f"<b>{_percent(c)}</b>",
-        "P": lambda c, p: f"{p:.2g}",
+        "P": lambda c, p: f"{round(p, 2):g}",
     }
     text = np.vectorize(wording[words])(cut, p_claim)
     fig.add_heatmap(
