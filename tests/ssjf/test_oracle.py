@@ -105,16 +105,80 @@ def run_both(case):
     return slow, fast
 
 
-@pytest.mark.parametrize("mode", ["none", "dynamic", "continuous overlapped", "continuous blocking"])
+def assert_equal(case):
+    slow, fast = run_both(case)
+    for column, expected in zip(("start_s", "first_token_s", "end_s", "preemptions"), slow, strict=True):
+        assert getattr(fast, column).tolist() == expected, column
+
+
+MODES = ["none", "dynamic", "continuous overlapped", "continuous blocking"]
+
+
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", list(POLICIES))
 def test_equals_naive(mode, name):
-    examples = EXAMPLES * (3 if mode == "continuous blocking" else 1)
+    # the mode and the policy with most to get wrong get most of the search
+    examples = EXAMPLES * (3 if mode == "continuous blocking" else 1) * (2 if name == "mlfq" else 1)
 
     @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
     @given(cases(mode, name))
     def check(case):
-        slow, fast = run_both(case)
-        for column, expected in zip(("start_s", "first_token_s", "end_s", "preemptions"), slow, strict=True):
-            assert getattr(fast, column).tolist() == expected, column
+        assert_equal(case)
 
     check()
+
+
+def long_case(mode, name, seed):
+    """A busy engine with long queues, many ties, and predictions that are often exceeded."""
+    batching, _, kind = mode.partition(" ")
+    rng = np.random.default_rng(seed)
+    count, overlapped = 50, kind == "overlapped" or (not kind and bool(rng.integers(2)))
+
+    def cost(high, low=0):
+        return int(rng.integers(low, high + 1)) / 64
+
+    costs = {"prefill_base_s": cost(8), "decode_base_s": cost(8, low=1), "prefill_per_token_s": cost(1)}
+    costs |= {"swap_base_s": cost(8), "swap_per_token_s": cost(1), "prefill_emits_token": bool(rng.integers(2))}
+    costs["preemption"] = str(rng.choice(["free", "recompute", "swap"]))
+    prompt, output = rng.integers(0, 9, count), rng.integers(0, 25, count)
+    if not overlapped:
+        costs |= {"decode_per_sequence_s": cost(2), "decode_per_context_token_s": cost(1)}
+        costs["kv_tokens"] = int(rng.choice([33, 45, 70, 1000]))
+    mlfq = {"quantum_tokens": int(rng.integers(1, 4)), "levels": 4, "promote_after_s": float(rng.choice([2, 8, 64]))}
+    return {
+        "arrival": np.cumsum(rng.integers(0, 16, count) / 8).tolist(),
+        "prompt": prompt.tolist(),
+        "output": output.tolist(),
+        "predicted": rng.integers(0, 9, count).tolist(),
+        "profile": EngineProfile("long", prefill="overlapped" if overlapped else "blocking", **costs),
+        "slots": int(rng.integers(1, 6)),
+        "aging": [None, 4.0, 32.0][rng.integers(3)],
+        "latency": [0.0, 0.5][rng.integers(2)],
+        "timeout": [0.0, 1.0][rng.integers(2)],
+        "seed": seed,
+        "policy": policy(name, **(mlfq if name == "mlfq" else {})),
+        "batching": batching,
+    }
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", list(POLICIES))
+def test_equals_naive_on_long_queues(mode, name):
+    for seed in range(EXAMPLES // 4 * (3 if name == "mlfq" else 1)):
+        assert_equal(long_case(mode, name, seed))
+
+
+def test_the_long_queues_are_hard_enough():
+    """Preemption, a full cache and the aging guard must all happen in them, or equality would prove little."""
+    seen = dict.fromkeys(("preempted by order", "preempted by cache", "aged"), 0)
+    for seed in range(20):
+        case = long_case("continuous blocking", "srpt", seed)
+        preempted = sum(naive_preemptions(case))
+        seen["preempted by order"] += preempted > 0
+        seen["preempted by cache"] += sum(naive_preemptions(case | {"policy": policy("fcfs")})) > 0
+        seen["aged"] += preempted != sum(naive_preemptions(case | {"aging": None}))
+    assert min(seen.values()) >= 3, seen
+
+
+def naive_preemptions(case):
+    return run_both(case)[0][3]
