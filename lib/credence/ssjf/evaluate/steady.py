@@ -177,8 +177,8 @@ def changes(frame: pd.DataFrame, baseline: str = "FCFS") -> pd.DataFrame:
         ``draw``, ``system``, ``mean_cut`` (positive: faster), ``p99_change`` (positive: slower tail) and
         ``longest_wait_ratio`` (a factor).
     """
-    reference = frame[frame["system"] == baseline].set_index("draw")
-    other = frame.join(reference[list(QUANTITIES)], on="draw", rsuffix="_reference")
+    reference = frame[frame["system"] == baseline].set_index("draw")[list(QUANTITIES)]
+    other = frame.join(reference.add_suffix("_reference"), on="draw")
     return pd.DataFrame(
         {
             "draw": other["draw"],
