@@ -25,7 +25,7 @@ def simulate(
         Path,
         typer.Argument(
             metavar="REQUESTS.csv",
-            help="Columns arrival_s [s], prompt_tokens, output_tokens, optional predicted; rows in order of arrival.",
+            help="Columns arrival_s in seconds, prompt_tokens, output_tokens, optional predicted; rows in order of arrival.",
         ),
     ],
     policy: Annotated[
@@ -35,12 +35,12 @@ def simulate(
     slots: Annotated[int, typer.Option(help="Servers, or the largest batch.")] = 1,
     profile: Annotated[str, typer.Option(help="Engine profile, see data/ssjf/profiles.toml.")] = "ssjf-paper",
     aging: Annotated[
-        float, typer.Option(help="A request that has waited this long [s] goes first; 0: no aging.")
+        float, typer.Option(help="A request that has waited this many seconds goes first; 0: no aging.")
     ] = 0.0,
     predictor_latency: Annotated[
         float, typer.Option(help="Seconds that the predictor takes for each request (ssjf and psrpt only).")
     ] = 0.0,
-    batch_timeout: Annotated[float, typer.Option(help="Dynamic batching: longest wait [s] for a full batch.")] = 0.0,
+    batch_timeout: Annotated[float, typer.Option(help="Dynamic batching: seconds to hold out for a full batch.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Seed of the random order.")] = 0,
     out: Annotated[Path | None, typer.Option(help="CSV file to write: request, start_s, first_token_s, end_s.")] = None,
 ) -> None:
