@@ -25,7 +25,7 @@ def simulate(
         Path,
         typer.Argument(
             metavar="REQUESTS.csv",
-            help="Columns arrival_s in seconds, prompt_tokens, output_tokens, optional predicted; rows in order of arrival.",
+            help="Columns arrival_s (seconds, in order), prompt_tokens, output_tokens, optional predicted.",
         ),
     ],
     policy: Annotated[
