@@ -100,9 +100,8 @@ def titles(fig):
 
 def test_figures_have_units_on_every_axis_and_the_paper_s_range(source):
     frame = steady.compare_policies(source, SMALL, 2, seed=0)
-    changes = steady.intervals(
-        steady.changes(frame).assign(mode="none"), ["mode", "system"], ["mean_cut", "p99_change"]
-    )
+    both = pd.concat([steady.changes(frame).assign(mode=mode) for mode in ("none", "dynamic")])
+    changes = steady.intervals(both, ["mode", "system"], ["mean_cut", "p99_change"])
     engines = changes.assign(profile="an engine", load=0.8)
     aged = steady.intervals(
         steady.along(source, SMALL, "aging", (0.0, 9.0), 2, seed=0), ["aging"], ["mean_cut", "longest_wait_ratio"]
