@@ -322,14 +322,15 @@ def words(row: dict) -> dict[str, str]:
     """Return a board row as a reader sees it: ``paper``, ``ours``, ``p``, ``verdict`` as short texts with units."""
     value = row["paper_value"]
     value = "–".join(f"{v:g}" for v in value) if isinstance(value, list | tuple) else f"{value:g}"
+    unit = "" if row["unit"] == "1" else row["unit"]
     ours = ""
     if row["ours"] is not None:
         ours = f"{row['ours']:.3g}"
         if row["lo"] is not None:
             ours += f" [{row['lo']:.3g}, {row['hi']:.3g}]"
-        ours = f"{ours} {row['unit']}".strip()
+        ours = f"{ours} {unit}".strip()
     return {
-        "paper": f"{value} {row['unit']}".strip(),
+        "paper": f"{value} {unit}".strip(),
         "ours": ours,
         "p": "" if row["p_claim"] is None else f"{row['p_claim']:.2f}",
         "verdict": row["verdict"] + (f" ({row['note']})" if row.get("note") else ""),
