@@ -111,3 +111,13 @@ def test_colours_of_points_and_of_a_heat_map_are_its_own():
     picture = thumbnail.svg(thumbnail.summarise(heat))
     assert 'fill="#ffffff"' in picture
     assert 'fill="#000000"' in picture
+
+
+def test_a_colour_axis_and_an_axis_s_own_order_of_categories_are_kept():
+    heat = go.Figure(go.Heatmap(z=[[0, 1]], coloraxis="coloraxis"))
+    heat.update_layout(coloraxis={"colorscale": [[0, "#ffffff"], [1, "#ff0000"]], "cmin": 0, "cmax": 2})
+    picture = thumbnail.svg(thumbnail.summarise(heat))
+    assert 'fill="#ffffff"' in picture
+    assert 'fill="#ff8080"' in picture
+    bars = go.Figure(go.Bar(x=["first", "last"], y=[1, 2]), {"xaxis": {"categoryarray": ["first", "middle", "last"]}})
+    assert thumbnail.summarise(bars)["traces"][0]["x"] == [0.0, 2.0]

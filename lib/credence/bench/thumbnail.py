@@ -78,17 +78,17 @@ def _point_colours(trace, chosen: list[int]) -> list[str]:
     return colours if whole and all(isinstance(c, str) and _COLOUR.fullmatch(c) for c in colours) else []
 
 
-def _own_scale(trace) -> list[list[int]]:
-    """Return a heat map's own colours at five places, as red, green, blue; empty where it has none."""
+def _own_scale(source) -> list[list[int]]:
+    """Return the colours of a heat map or colour axis at five places, as red, green, blue; empty where it has none."""
     from plotly.colors import sample_colorscale, unlabel_rgb
 
-    if not trace.colorscale:
+    if not source.colorscale:
         return []
-    found = sample_colorscale([list(step) for step in trace.colorscale], [0, 0.25, 0.5, 0.75, 1])
+    found = sample_colorscale([list(step) for step in source.colorscale], [0, 0.25, 0.5, 0.75, 1])
     return [[round(channel) for channel in unlabel_rgb(colour)] for colour in found]
 
 
-def _heatmap(trace) -> dict | None:
+def _heatmap(trace, layout) -> dict | None:
     z = np.asarray(trace.z, dtype=float)
     if z.ndim != 2 or not z.size:
         return None
@@ -98,8 +98,9 @@ def _heatmap(trace) -> dict | None:
         return None
     decimals = 2 - math.floor(math.log10(np.ptp(flat))) if np.ptp(flat) > 0 else 6
     cells = [[round(value, decimals) if math.isfinite(value) else None for value in row] for row in z.tolist()]
-    row = {"kind": "heatmap", "z": cells, "scale": _own_scale(trace)}
-    limits = (trace.zmin, trace.zmax)
+    shared = layout[trace.coloraxis] if getattr(trace, "coloraxis", None) else None
+    row = {"kind": "heatmap", "z": cells, "scale": _own_scale(shared or trace)}
+    limits = (shared.cmin, shared.cmax) if shared else (trace.zmin, trace.zmax)
     return row | ({"limits": [float(v) for v in limits]} if None not in limits else {})
 
 
@@ -188,12 +189,18 @@ def summarise(fig) -> dict:
     main = [
         t for t in fig.data if getattr(t, "xaxis", None) in (None, "x") and getattr(t, "yaxis", None) in (None, "y")
     ]
-    orders = ({}, {})
+    # categories in the order that an axis gives them, else as they come
+    listed = (fig.layout.xaxis.categoryarray or (), fig.layout.yaxis.categoryarray or ())
+    orders = tuple({str(name): place for place, name in enumerate(names)} for names in listed)
     for place, trace in enumerate(main or fig.data):
         if getattr(trace, "visible", None) in (False, "legendonly"):
             continue
         try:
-            row = _heatmap(trace) if trace.type in {"heatmap", "contour"} else _series(trace, place, fig.layout, orders)
+            row = (
+                _heatmap(trace, fig.layout)
+                if trace.type in {"heatmap", "contour"}
+                else _series(trace, place, fig.layout, orders)
+            )
         except (TypeError, ValueError, AttributeError):  # an unusual trace must not stop a run
             row = None
         if row:
