@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from credence.bench.errors import InputError, choose
+from credence.bench.progress import track
 from credence.ssjf.world.released import ALL, POLICIES, QUARTER, measure, serve, service_s
 from credence.ssjf.world.released_arrivals import AXES, JOBS, RUNS, Requests, arrival_times, authors_stream, draw
 from credence.ssjf.world.released_quirks import (
@@ -173,7 +174,10 @@ class Evaluation:
         """Return a headline quantity [512, draws] for every subset of switches that is on (bit 0 is D1)."""
         choose(quantity, QUANTITIES, "quantity")
         return np.stack(
-            [self.compare(kind, mode, slots, Quirks.of_bits(b))[quantity] for b in range(2 ** len(SWITCHES))]
+            [
+                self.compare(kind, mode, slots, Quirks.of_bits(b))[quantity]
+                for b in track(range(2 ** len(SWITCHES)), "switch positions")
+            ]
         )
 
 

@@ -14,6 +14,7 @@ from scipy.signal import lfilter
 
 from credence.bench import seeds
 from credence.bench.errors import choose
+from credence.bench.progress import track
 from credence.ssjf.baselines import noisy_key
 from credence.ssjf.evaluate.maps import (
     Workload,
@@ -180,7 +181,7 @@ def break_draws(
     nominal = nominal_taus(source, [TAU])
     rows = []
     for name, values in strengths.items():
-        for strength, load, draw in itertools.product(values, loads, range(draws)):
+        for strength, load, draw in track(list(itertools.product(values, loads, range(draws))), name):
             place = {"load": load, "count": count, "draw": draw, "seed": seed, "engine": engine}
             work, rate, settings = broken(name, strength, source, nominal, **place)
             found = cell(work, rate, 1, engine=engine, **settings)[TAU]

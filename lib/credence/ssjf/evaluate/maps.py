@@ -16,6 +16,7 @@ from scipy import stats
 
 from credence.bench import seeds
 from credence.bench.errors import InputError, choose
+from credence.bench.progress import track
 from credence.ssjf import data
 from credence.ssjf.baselines import noisy_key
 from credence.ssjf.world import capacity_rate, gamma_arrivals, simulate_arrays
@@ -255,7 +256,7 @@ def map_draws(
         for k in slots
     }
     rows = []
-    for draw in range(draws):
+    for draw in track(range(draws), "workloads"):
         work = workload(source, nominal, count, draw, seed)
         for servers in slots:
             for load in loads:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from credence.bench import catalogue, seeds
+from credence.bench.progress import track
 from credence.ssjf import data
 from credence.ssjf.evaluate.maps import Workload, cell, map_frame
 from credence.ssjf.infer.keys import hold_out, mean_key, quantile_key, tail_inflated_key
@@ -69,7 +70,7 @@ def key_draws(
     # the mean over samples is what the held-out one is on average
     rate = load * capacity_rate(prompt_tokens, samples.mean(axis=1), slots=slots, engine=engine)
     rows = []
-    for draw in range(draws):
+    for draw in track(range(draws), "workloads"):
         rng = seeds.generator(seed, "keys", draw)
         drawn = rng.integers(len(samples), size=count)
         truth, known = hold_out(samples[drawn], rng)

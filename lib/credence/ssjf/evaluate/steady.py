@@ -12,6 +12,7 @@ import pandas as pd
 
 from credence.bench import seeds
 from credence.bench.errors import InputError
+from credence.bench.progress import track
 from credence.ssjf.evaluate import metrics
 from credence.ssjf.model import EngineProfile, queueing
 from credence.ssjf.model import profile as find_profile
@@ -158,7 +159,7 @@ def compare_policies(
         One row a draw and system: ``draw``, ``system`` and `QUANTITIES`.
     """
     rows = []
-    for draw in range(draws):
+    for draw in track(range(draws), "workloads"):
         requests = draw_requests(source, setting, seeds.generator(seed, "steady", setting.batching, draw))
         frame = pd.DataFrame({k: requests[k] for k in ("arrival_s", "prompt_tokens", "output_tokens")})
         for system in systems:
