@@ -39,7 +39,7 @@ test: $(READY)  ## all tests, nbval over every notebook among them
 
 lab: $(READY)  ## open JupyterLab with the kernel registered
 	$(BIN)/python -m ipykernel install --sys-prefix --name credence --display-name Credence
-	$(BIN)/jupyter lab --notebook-dir=notebooks
+	$(BIN)/jupyter lab --notebook-dir=notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
 
 lint: $(READY)  ## ruff over code and notebooks
 	$(BIN)/ruff check .
