@@ -35,7 +35,7 @@ reports: $(READY)  ## run every notebook at PRESET (quick) and build reports/ind
 	$(BIN)/credence report
 
 test: $(READY)  ## all tests, nbval over every notebook among them
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --ignore tests/benchmarks
 
 lab: $(READY)  ## open JupyterLab with the kernel registered
 	$(BIN)/python -m ipykernel install --sys-prefix --name credence --display-name Credence
