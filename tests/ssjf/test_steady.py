@@ -93,6 +93,17 @@ def test_a_busy_period_is_the_same_span_in_any_order(source):
         steady.explain(source, steady.Setting(load=0.05, count=200), seed=0)
 
 
+def test_fit_errors_are_those_of_the_profiles():
+    from credence.ssjf import model
+
+    table = steady.fit_errors(model.profiles())
+    assert "ssjf-paper" not in table.index
+    fit = model.profile("vllm-rtxpro6000-llama3-8b").fit
+    row = table.loc["vllm-rtxpro6000-llama3-8b"]
+    assert row["decode [%]"] == pytest.approx(100 * fit["decode"]["mean_abs"])
+    assert row["mean JCT of the simulated run [%]"] == pytest.approx(100 * fit["simulated_run"]["jct_error"])
+
+
 def titles(fig):
     axes = [value for key, value in fig.to_dict()["layout"].items() if key.startswith(("xaxis", "yaxis"))]
     return [axis["title"]["text"] for axis in axes if axis.get("title", {}).get("text")]

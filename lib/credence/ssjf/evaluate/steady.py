@@ -239,6 +239,28 @@ def check_theory(source: pd.DataFrame, loads, draws: int, seed: int, count: int 
     return pd.DataFrame(rows)
 
 
+def fit_errors(profiles: dict[str, EngineProfile]) -> pd.DataFrame:
+    """Return how far each fitted engine is from measurements that its fit did not see.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a fitted profile: mean absolute relative error of prefill, decode and whole requests [%], where the
+        measurements tell them, and the signed error of the mean JCT of the whole measured run simulated FCFS [%].
+    """
+    rows = {}
+    for name, item in profiles.items():
+        fit = item.fit
+        if not fit:
+            continue
+        parts = {part: 100 * fit[part]["mean_abs"] for part in ("prefill", "decode", "service") if part in fit}
+        run = fit.get("simulated_run", {})
+        rows[name] = parts | ({"simulated run": 100 * run["jct_error"]} if run else {})
+    columns = {"prefill": "prefill [%]", "decode": "decode [%]", "service": "whole request [%]"}
+    frame = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=[*columns, "simulated run"])
+    return frame.rename(columns=columns | {"simulated run": "mean JCT of the simulated run [%]"})
+
+
 def explain(
     source: pd.DataFrame, setting: Setting, seed: int, systems=("FCFS", "SSJF"), least: int = 16, most: int = 28
 ):
