@@ -68,7 +68,12 @@ def test_a_capped_row_and_a_recorded_row_say_so():
     assert views["ssjf-azure"]["ours"] == ""
     same = {"ours": 33.0, "lo": 31.2, "hi": 34.9, "run_id": made_up_run}
     assert report_claims.recorded_line(row("a", "reproduced", recorded=same)) == ""
-    assert "recorded: 33.0" in report_claims.recorded_line(row("a", "x", recorded=same | {"run_id": "other"}))
+    other = same | {"run_id": "other"}
+    assert "recorded: 33.0" in report_claims.recorded_line(row("a", "x", recorded=other))
+    alike = {"preset": "quick", "verdict": "reproduced", "data_kind": "measured"}
+    now = row("a", "reproduced") | alike
+    assert report_claims.recorded_line(now | {"recorded": other | alike}) == ""
+    assert "full" in report_claims.recorded_line(now | {"recorded": other | alike | {"preset": "full"}})
 
 
 def test_counts_add_up():

@@ -117,11 +117,14 @@ def interval_plot(row: dict) -> str:
 
 
 def recorded_line(row: dict) -> str:
-    """Return what was measured before, with verdict, kind, preset and date; empty if this build shows that very run."""
+    """Return what was measured before, with verdict, kind, preset and date; empty if it adds nothing to this build."""
     before = row.get("recorded")
     if not isinstance(before, dict) or _real(before.get("ours")) is None:
         return ""
     if before.get("run_id") and before.get("run_id") == row.get("run_id"):
+        return ""
+    # a run of the same size that came to the same verdict: once is enough
+    if all(before.get(key) and before.get(key) == row.get(key) for key in ("preset", "verdict", "data_kind")):
         return ""
     words = [estimate({**before, "unit": row.get("unit")}), before.get("verdict"), before.get("data_kind")]
     labels = [str(before[key]) for key in ("preset", "date") if before.get(key)]
