@@ -12,19 +12,17 @@ from credence.ssjf.world.kernels.state import (
     LEVELS,
     NEVER,
     SAME_INSTANT_S,
-    SWAP,
+    admit,
     arrive,
     best,
     demote,
-    dequeue,
     emitted,
     enqueue,
-    has_prefill,
-    key_of,
     memory_need,
     prefill_time,
     promote,
     quantum_left,
+    ranks_worse,
     run_time,
 )
 
@@ -110,17 +108,11 @@ def _collect(requests, waiting, rules, costs, batch, fresh, slots, now):
         own = memory_need(costs, requests, item)
         if need + own > costs.capacity:
             break
-        requests.protected[item] = waiting.since[item] + rules.aging <= now + SAME_INSTANT_S
-        dequeue(waiting, item)
-        held = requests.prompt[item] + requests.generated[item]
-        fresh[members] = has_prefill(costs, requests, item)
+        held, fresh[members], swap = admit(requests, waiting, rules, costs, item, now)
+        overhead += swap
         if fresh[members]:
             tokens += held
             prefills += 1
-        elif costs.preemption == SWAP:
-            overhead += costs.swap_base + costs.swap_token * held
-        if np.isnan(requests.start[item]):
-            requests.start[item] = now
         batch[members] = item
         members += 1
         need += own
@@ -168,17 +160,6 @@ def _worst(requests, rules, waiting, batch, members):
             worst = slot
             continue
         other = batch[worst]
-        if requests.protected[item] != requests.protected[other]:
-            worse = requests.protected[other]
-        elif requests.protected[item]:
-            one, two = waiting.since[item], waiting.since[other]
-            worse = one > two or (one == two and item > other)
-        else:
-            one = key_of(rules, requests, requests.generated[item], item)
-            two = key_of(rules, requests, requests.generated[other], other)
-            if one == two:
-                one, two = requests.level_since[item], requests.level_since[other]
-            worse = one > two or (one == two and item > other)
-        if worse:
+        if ranks_worse(requests, rules, waiting, item, requests.generated[item], other, requests.generated[other]):
             worst = slot
     return worst

@@ -14,22 +14,21 @@ from credence.ssjf.world.kernels.state import (
     LEVELS,
     NEVER,
     SAME_INSTANT_S,
-    SWAP,
+    admit,
     aged,
     arrive,
     best,
     boundary,
     demote,
-    dequeue,
     emitted,
     enqueue,
-    has_prefill,
     key_of,
     memory_need,
     next_due,
     prefill_time,
     promote,
     quantum_left,
+    ranks_worse,
     run_time,
 )
 
@@ -79,17 +78,11 @@ def serve(requests, waiting, rules, costs, slots):
                     context -= freed
                     need -= freed + 1
                     running = _close_gap(who, done_at, quantum_at, fresh, slot, running)
-            requests.protected[item] = waiting.since[item] + rules.aging <= now + SAME_INSTANT_S
-            dequeue(waiting, item)
-            held = requests.prompt[item] + requests.generated[item]
-            fresh[running] = has_prefill(costs, requests, item)
+            held, fresh[running], swap = admit(requests, waiting, rules, costs, item, now)
+            overhead += swap
             if fresh[running]:
                 tokens += held
                 prefills += 1
-            elif costs.preemption == SWAP:
-                overhead += costs.swap_base + costs.swap_token * held
-            if np.isnan(requests.start[item]):
-                requests.start[item] = now
             silent = silent or np.isnan(requests.first[item])
             who[running] = item
             done_at[running] = iteration + requests.output[item] - requests.generated[item]
@@ -240,18 +233,9 @@ def _worst(requests, rules, waiting, who, done_at, running, iteration):
     worst = 0
     for slot in range(1, running):
         item, other = who[slot], who[worst]
-        if requests.protected[item] != requests.protected[other]:
-            worse = requests.protected[other]
-        elif requests.protected[item]:
-            one, two = waiting.since[item], waiting.since[other]
-            worse = one > two or (one == two and item > other)
-        else:
-            one = key_of(rules, requests, requests.output[item] - (done_at[slot] - iteration), item)
-            two = key_of(rules, requests, requests.output[other] - (done_at[worst] - iteration), other)
-            if one == two:
-                one, two = requests.level_since[item], requests.level_since[other]
-            worse = one > two or (one == two and item > other)
-        if worse:
+        own = requests.output[item] - (done_at[slot] - iteration)
+        its = requests.output[other] - (done_at[worst] - iteration)
+        if ranks_worse(requests, rules, waiting, item, own, other, its):
             worst = slot
     return worst
 

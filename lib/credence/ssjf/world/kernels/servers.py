@@ -12,16 +12,14 @@ from credence.ssjf.world.kernels.state import (
     NEVER,
     REMAINING,
     SAME_INSTANT_S,
-    SWAP,
+    admit,
     aged,
     arrive,
     best,
     boundary,
     demote,
-    dequeue,
     emitted,
     enqueue,
-    has_prefill,
     key_of,
     next_due,
     prefill_time,
@@ -117,18 +115,11 @@ def serve(requests, waiting, rules, costs, slots):
 @helper
 def _begin(requests, waiting, rules, costs, now, slot, item, who, ready, step, gained, end, quantum_end):
     """Let a waiting request have a slot."""
-    requests.protected[item] = waiting.since[item] + rules.aging <= now + SAME_INSTANT_S
-    dequeue(waiting, item)
-    context = requests.prompt[item] + requests.generated[item]
+    context, prefills, overhead = admit(requests, waiting, rules, costs, item, now)
     gain = 0
-    overhead = 0.0
-    if has_prefill(costs, requests, item):
+    if prefills:
         gain = emitted(costs, requests, item)
         overhead = prefill_time(costs, context)
-    elif costs.preemption == SWAP:
-        overhead = costs.swap_base + costs.swap_token * context
-    if np.isnan(requests.start[item]):
-        requests.start[item] = now
     who[slot] = item
     ready[slot] = now + overhead
     gained[slot] = gain

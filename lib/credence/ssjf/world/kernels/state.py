@@ -339,3 +339,34 @@ def memory_need(costs, requests, item):
     context = requests.prompt[item] + requests.generated[item]
     gain = costs.emits if has_prefill(costs, requests, item) else 0
     return min(context + gain + 1, requests.prompt[item] + requests.output[item])
+
+
+@helper
+def admit(requests, waiting, rules, costs, item, now):
+    """Take a request out of the queue into service; return the cache it fills, whether it prefills, its swap [s]."""
+    requests.protected[item] = waiting.since[item] + rules.aging <= now + SAME_INSTANT_S
+    dequeue(waiting, item)
+    held = requests.prompt[item] + requests.generated[item]
+    # before the start is noted: what has never started always prefills
+    prefills = has_prefill(costs, requests, item)
+    if np.isnan(requests.start[item]):
+        requests.start[item] = now
+    swap = 0.0
+    if not prefills and costs.preemption == SWAP:
+        swap = costs.swap_base + costs.swap_token * held
+    return held, prefills, swap
+
+
+@helper
+def ranks_worse(requests, rules, waiting, item, generated, other, other_generated):
+    """Return whether `item` gives way before `other`: unprotected before protected, then the larger key."""
+    if requests.protected[item] != requests.protected[other]:
+        return requests.protected[other]
+    if requests.protected[item]:
+        one, two = waiting.since[item], waiting.since[other]
+    else:
+        one = key_of(rules, requests, generated, item)
+        two = key_of(rules, requests, other_generated, other)
+        if one == two:
+            one, two = requests.level_since[item], requests.level_since[other]
+    return one > two or (one == two and item > other)
