@@ -1,5 +1,6 @@
 """Measuring answer lengths: one line an answer, resumed after a kill, and no bias from where it stopped."""
 
+import fcntl
 import json
 
 import numpy as np
@@ -71,6 +72,14 @@ def test_a_killed_measurement_goes_on_and_gives_what_an_unbroken_one_gives(tmp_p
     assert run(broken, prompts, MadeUpModel()) == 0
 
 
+def test_two_runs_never_write_one_file(tmp_path, prompts):
+    out = tmp_path / "a.jsonl"
+    with out.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match=r"a\.jsonl is being written by another run"):
+            run(out, prompts, MadeUpModel())
+
+
 def test_an_answer_at_the_limit_is_censored_and_no_other(tmp_path, prompts):
     run(tmp_path / "a.jsonl", prompts, MadeUpModel())
     answers = measure.read_answers(tmp_path / "a.jsonl")
@@ -107,7 +116,7 @@ def test_the_complete_part_ends_at_the_first_gap(prompts):
     holed = answers.drop(index=20)
     part = measure.complete_part(holed, prompts, order)
     assert set(part["prompt_id"]) == set(ids[:20])
-    assert list(part.columns[:5]) == ["prompt_id", "family", "topic", "length_hint", "prompt"]
+    assert list(part.columns[:6]) == ["prompt_id", "family", "phrasing", "topic", "length_hint", "prompt"]
     assert len(measure.complete_part(answers, prompts, order)) == 30
     everything = answers.set_index("prompt_id").reindex(ids).fillna({"output_tokens": 1, "prompt_tokens": 1})
     everything = everything.assign(sample=0, censored=False, seconds=1.0).reset_index()
@@ -143,6 +152,9 @@ def test_export_writes_the_complete_part(tmp_path):
     target = tmp_path / "a.parquet"
     measure.main(["--out", str(out), "--prompts", "60", "--samples", "2", "--export", str(target)])
     assert len(pd.read_parquet(target)) == 120
+    measure.check_settings(out, {"prompts_sha256": measure.prompts_digest(prompts), "seed": 0})
+    with pytest.raises(SystemExit, match="prompts_sha256"):
+        measure.main(["--out", str(out), "--prompts", "59", "--samples", "2", "--export", str(target)])
 
 
 def test_draws_follow_the_probabilities_of_the_nucleus():

@@ -44,6 +44,12 @@ def test_most_families_mix_prompts_with_and_without_a_hint(frame):
     assert (mixed == 2).mean() > 0.6
 
 
+def test_the_phrasing_is_the_one_the_text_was_made_from(frame):
+    rows = frame[frame["family"] == "code_explain"]
+    assert rows["phrasing"].nunique() == 5
+    assert set(rows.loc[rows["phrasing"] == 0, "prompt"].str.split("\n").str[0]) == {"What does this code do?"}
+
+
 def test_every_family_has_phrasings_of_different_scope():
     for family in prompts.read_templates()["family"]:
         assert len(family["phrasings"]) >= 4, family["name"]

@@ -69,9 +69,9 @@ def generate_prompts(count: int = 1200, seed: int = 0) -> pd.DataFrame:
 
     Returns
     -------
-    pandas.DataFrame [count, 5]
-        ``prompt_id`` (family and number), ``family``, ``topic``, ``length_hint`` (bool), ``prompt``; sorted by
-        ``prompt_id``.
+    pandas.DataFrame [count, 6]
+        ``prompt_id`` (family and number), ``family``, ``phrasing`` (which of the family's, from 0; the two are the
+        template), ``topic``, ``length_hint`` (bool), ``prompt``; sorted by ``prompt_id``.
 
     Raises
     ------
@@ -130,9 +130,9 @@ def _family_prompts(templates: dict, family: dict, count: int, rng: np.random.Ge
     rows: list[dict] = []
     tries = turn = 0
     while len(rows) < count:
-        phrasing = family["phrasings"][turn % len(family["phrasings"])]
+        number = turn % len(family["phrasings"])
         turn += 1
-        text, instruction, topic = _fill(templates, phrasing, rng)
+        text, instruction, topic = _fill(templates, family["phrasings"][number], rng)
         if text.lower() in seen:
             tries += 1
             if tries > MOST_TRIES:
@@ -146,6 +146,7 @@ def _family_prompts(templates: dict, family: dict, count: int, rng: np.random.Ge
             {
                 "prompt_id": f"{family['name']}-{len(rows):04d}",
                 "family": family["name"],
+                "phrasing": number,
                 "topic": family.get("topic") or topic,
                 "length_hint": has_length_hint(instruction),
                 "prompt": text,

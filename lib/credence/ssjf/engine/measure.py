@@ -8,6 +8,7 @@ is not kept.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import hashlib
 import json
 import os
@@ -94,8 +95,8 @@ def complete_part(answers: pd.DataFrame, prompts: pd.DataFrame, order: list[tupl
 
     Returns
     -------
-    pandas.DataFrame [answers, 9]
-        ``prompt_id``, ``family``, ``topic``, ``length_hint``, ``prompt``, ``sample``, ``prompt_tokens``,
+    pandas.DataFrame [answers, 10]
+        ``prompt_id``, ``family``, ``phrasing``, ``topic``, ``length_hint``, ``prompt``, ``sample``, ``prompt_tokens``,
         ``output_tokens`` [tokens], ``censored``; sorted by prompt and sample.
     """
     wanted = prompts.iloc[[row for row, _ in order]].reset_index(drop=True)
@@ -157,11 +158,23 @@ def measure(
     -------
     int
         Answers written.
+
+    Raises
+    ------
+    InputError
+        When another run writes the file, or it holds a line that can't be read.
     """
+    with out.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(f"{out.name} is being written by another run; allowed: one at a time") from None
+        return _measure(file, out, backend, tokens_of, prompts, samples, max_new_tokens, seed)
+
+
+def _measure(file, out, backend, tokens_of, prompts, samples, max_new_tokens, seed) -> int:
     before = read_answers(out)
-    cut = out.read_bytes() if out.is_file() else b""
-    if cut and not cut.endswith(b"\n"):
-        out.write_bytes(cut[: cut.rfind(b"\n") + 1])  # a line that a kill cut off is measured again
+    file.truncate(out.read_bytes().rfind(b"\n") + 1)  # a line that a kill cut off is measured again
     there = set(zip(before["prompt_id"], before["sample"], strict=True))
     todo = [
         (prompts["prompt_id"].iloc[row], sample, prompts["prompt"].iloc[row])
@@ -175,27 +188,26 @@ def measure(
         for prompt_id, sample, text in todo
     ]
     begun, written, tokens = time.perf_counter(), 0, 0
-    with out.open("ab") as file:
 
-        def keep(request, sequence, start_s, end_s):
-            nonlocal written, tokens
-            line = {
-                "prompt_id": todo[request][0],
-                "sample": todo[request][1],
-                "prompt_tokens": len(sequence.prompt),
-                "output_tokens": len(sequence.generated),
-                "censored": not sequence.ended,
-                "seconds": round(end_s - start_s, 3),
-            }
-            file.write(json.dumps(line).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-            written, tokens = written + 1, tokens + len(sequence.generated)
-            if written % 50 == 0:
-                speed = tokens / (time.perf_counter() - begun)
-                print(f"{len(there) + written} answers, {speed:.0f} tokens/s", file=sys.stderr, flush=True)
+    def keep(request, sequence, start_s, end_s):
+        nonlocal written, tokens
+        line = {
+            "prompt_id": todo[request][0],
+            "sample": todo[request][1],
+            "prompt_tokens": len(sequence.prompt),
+            "output_tokens": len(sequence.generated),
+            "censored": not sequence.ended,
+            "seconds": round(end_s - start_s, 3),
+        }
+        file.write(json.dumps(line).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+        written, tokens = written + 1, tokens + len(sequence.generated)
+        if written % 50 == 0:
+            speed = tokens / (time.perf_counter() - begun)
+            print(f"{len(there) + written} answers, {speed:.0f} tokens/s", file=sys.stderr, flush=True)
 
-        serve(backend, sequences, np.zeros(len(todo)), "fcfs", slots=backend.slots, on_finish=keep)
+    serve(backend, sequences, np.zeros(len(todo)), "fcfs", slots=backend.slots, on_finish=keep)
     return written
 
 
@@ -223,6 +235,8 @@ def main(arguments: list[str] | None = None) -> None:
 def _main(given: argparse.Namespace) -> None:
     prompts = generate_prompts(given.prompts, given.seed)
     if given.export:
+        if given.out.with_suffix(".settings.json").is_file():
+            check_settings(given.out, {"prompts_sha256": prompts_digest(prompts), "seed": given.seed})
         order = work_order(prompts, given.samples, given.seed)
         part = complete_part(read_answers(given.out), prompts, order)
         part.to_parquet(given.export, index=False)
