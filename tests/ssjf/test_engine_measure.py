@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from credence.bench.errors import InputError
@@ -153,6 +154,8 @@ def test_export_writes_the_complete_part(tmp_path):
     measure.main(["--out", str(out), "--prompts", "60", "--samples", "2", "--export", str(target)])
     assert len(pd.read_parquet(target)) == 120
     measure.check_settings(out, {"prompts_sha256": measure.prompts_digest(prompts), "seed": 0})
+    measure.main(["--out", str(out), "--prompts", "60", "--samples", "2", "--export", str(target)])
+    assert json.loads(pq.read_schema(target).metadata[b"credence"])["seed"] == 0
     with pytest.raises(SystemExit, match="prompts_sha256"):
         measure.main(["--out", str(out), "--prompts", "59", "--samples", "2", "--export", str(target)])
 

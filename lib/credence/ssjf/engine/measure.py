@@ -18,6 +18,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from credence.bench import seeds
 from credence.bench.errors import InputError
@@ -239,7 +241,7 @@ def _main(given: argparse.Namespace) -> None:
             check_settings(given.out, {"prompts_sha256": prompts_digest(prompts), "seed": given.seed})
         order = work_order(prompts, given.samples, given.seed)
         part = complete_part(read_answers(given.out), prompts, order)
-        part.to_parquet(given.export, index=False)
+        write_parquet(part, given.out, given.export)
         print(f"{len(part)} of {len(order)} answers written", file=sys.stderr)
         return
     # the rest needs torch
@@ -275,6 +277,15 @@ def _main(given: argparse.Namespace) -> None:
         max_new_tokens=given.max_new_tokens,
         seed=given.seed,
     )
+
+
+def write_parquet(part: pd.DataFrame, out: Path, target: Path) -> None:
+    """Write answers as parquet, with the settings they were measured under as its metadata ``credence``."""
+    beside = out.with_suffix(".settings.json")
+    settings = beside.read_bytes() if beside.is_file() else b"{}"
+    table = pa.Table.from_pandas(part, preserve_index=False)
+    table = table.replace_schema_metadata(table.schema.metadata | {b"credence": settings})
+    pq.write_table(table, target, compression="zstd")
 
 
 def prompts_digest(prompts: pd.DataFrame) -> str:
