@@ -203,3 +203,44 @@ def test_an_undeclared_data_set_fails_the_run(checkout, tmp_path):
     (folder / "record.json").write_text(json.dumps(content))
     with pytest.raises(RuntimeError, match=r"not declared.*other"):
         execute._complete({"key": "ssjf/toy", "parameters": {}}, folder, None)
+
+
+@pytest.mark.parametrize(("deaths", "runs"), [(0, 1), (2, 3), (3, 3)])
+def test_a_kernel_that_never_started_is_started_again(checkout, tmp_path, monkeypatch, deaths, runs):
+    import papermill
+
+    calls = []
+
+    def execute_notebook(*_, **__):
+        calls.append(1)
+        if len(calls) <= deaths:
+            raise RuntimeError(execute.NEVER_STARTED)
+
+    monkeypatch.setattr(papermill, "execute_notebook", execute_notebook)
+    for name in ("CREDENCE_RUN_DIR", "CREDENCE_NOTEBOOK"):
+        monkeypatch.setenv(name, "")
+    spec = {"key": "ssjf/toy", "notebook": "notebooks/ssjf/toy.ipynb", "parameters": {}}
+    if deaths == 3:
+        with pytest.raises(RuntimeError, match="Kernel died"):
+            execute._run_notebook(spec, tmp_path)
+    else:
+        execute._run_notebook(spec, tmp_path)
+    assert len(calls) == runs
+
+
+def test_another_error_is_not_tried_again(checkout, tmp_path, monkeypatch):
+    import papermill
+
+    calls = []
+
+    def execute_notebook(*_, **__):
+        calls.append(1)
+        raise RuntimeError("Kernel died")
+
+    monkeypatch.setattr(papermill, "execute_notebook", execute_notebook)
+    for name in ("CREDENCE_RUN_DIR", "CREDENCE_NOTEBOOK"):
+        monkeypatch.setenv(name, "")
+    spec = {"key": "ssjf/toy", "notebook": "notebooks/ssjf/toy.ipynb", "parameters": {}}
+    with pytest.raises(RuntimeError, match="Kernel died"):
+        execute._run_notebook(spec, tmp_path)
+    assert len(calls) == 1

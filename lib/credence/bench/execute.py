@@ -23,6 +23,7 @@ from credence.bench.record import write_atomic
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 LAST_LINES = 15
+NEVER_STARTED = "Kernel died before replying to kernel_info"
 
 
 def _watch_parent(parent: int) -> None:
@@ -68,16 +69,25 @@ def _run_notebook(spec: dict, folder: Path) -> None:
 
     os.environ["CREDENCE_RUN_DIR"] = str(folder)
     os.environ["CREDENCE_NOTEBOOK"] = spec["key"]
-    papermill.execute_notebook(
-        spec["notebook"],
-        str(folder / "executed.ipynb"),
-        parameters=spec["parameters"],
-        engine_name=_engine(),
-        kernel_name="python3",
-        progress_bar=False,
-        # where JupyterLab and nbval run it too
-        cwd=str(Path(spec["notebook"]).parent),
-    )
+    engine = _engine()
+    for last in (False, False, True):
+        try:
+            papermill.execute_notebook(
+                spec["notebook"],
+                str(folder / "executed.ipynb"),
+                parameters=spec["parameters"],
+                engine_name=engine,
+                kernel_name="python3",
+                progress_bar=False,
+                # where JupyterLab and nbval run it too
+                cwd=str(Path(spec["notebook"]).parent),
+            )
+            return
+        except RuntimeError as error:
+            # a kernel's ports are chosen before it binds them, and a neighbour may take one; no cell has run by then
+            if last or NEVER_STARTED not in str(error):
+                raise
+            print(f"{error}; starting another kernel", file=sys.stderr)
 
 
 def _complete(spec: dict, folder: Path, started: datetime) -> dict:
