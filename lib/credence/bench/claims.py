@@ -14,7 +14,7 @@ A scalar without draws has no P and is at most *trend only*; so is evidence from
 
 import math
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -74,7 +74,9 @@ class Claim:
     requires : tuple of str
         Data sets without which it cannot be judged.
     discrepancy, cause : str
-        Known difference from the paper and why, for the ledger.
+        Known difference from the paper and why.
+    ledger : tuple of str
+        Later changes of relation, target, band or resampling unit: date, change and reason, one line each.
     """
 
     id: str
@@ -95,7 +97,7 @@ class Claim:
     requires: tuple[str, ...] = ()
     discrepancy: str = ""
     cause: str = ""
-    ledger: tuple[str, ...] = field(default=())
+    ledger: tuple[str, ...] = ()
 
 
 def _claim(paper: str, row: dict, where: str) -> Claim:

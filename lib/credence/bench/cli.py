@@ -114,9 +114,8 @@ def report(
     from credence.bench import paths, runner
     from credence.bench import report as building
 
-    latest = set(runner.latest_runs().values())
     # beside each notebook's run of record, those with parameters of the reader's own get a page too
-    own = [f for f in runner.all_runs() if f not in latest and not runner.read_record(f)["default_parameters"]]
+    own = [folder for folder, record in runner.finished() if not record["default_parameters"]]
     runs = [*runner.latest_runs().values(), *own]
     if not runs:
         raise InputError(f"no finished run below {paths.shown(paths.runs_dir())}; run `credence run` first")
@@ -146,8 +145,7 @@ def claims(
             raise InputError(f"--freeze needs a paper: {', '.join(PAPERS)}")
         out.print(f"froze {recorded.freeze(paper)} claims of {paper}")
         return
-    records = {key: runner.read_record(folder) for key, folder in runner.latest_runs().items()}
-    rows = registry.board(records, paper)
+    rows = registry.board(runner.latest_records(), paper)
     if as_json:
         # plain print: rich would wrap lines and colour numbers
         print(json.dumps(registry.as_json(rows), indent=1, ensure_ascii=False, allow_nan=False))

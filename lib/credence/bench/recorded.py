@@ -1,7 +1,6 @@
 """Results that are committed: ``data/recorded/<paper>.parquet`` and the table of README that comes only from it."""
 
-import json
-from datetime import UTC, datetime
+import io
 
 import pandas as pd
 
@@ -24,7 +23,7 @@ def freeze(paper: str) -> int:
     """
     if not paths.checkout():
         raise InputError("claims are frozen inside a checkout only; the working directory is in none")
-    records = {key: runner.read_record(folder) for key, folder in runner.latest_runs().items()}
+    records = runner.latest_records()
     rows = [row for row in claims.board(records, paper) if row["ours"] is not None]
     if not rows:
         raise InputError(f"no claim of {paper!r} has a run to freeze; run `credence run {paper}` first")
@@ -45,8 +44,6 @@ def freeze(paper: str) -> int:
     frame = pd.DataFrame(table)
     for column in ("ours", "lo", "hi", "level", "p_claim"):
         frame[column] = frame[column].astype(float)
-    import io
-
     stream = io.BytesIO()
     frame.to_parquet(stream, index=False)
     write_atomic(path, stream.getvalue())
@@ -87,14 +84,3 @@ def update_readme() -> None:
     """Write the table into README.md of the checkout."""
     path = paths.root() / "README.md"
     write_atomic(path, readme_with_table(path.read_text()))
-
-
-def stamp(command: str, preset: str) -> dict[str, str]:
-    """Return the label of a recorded table: date, command, preset, as columns or parquet metadata."""
-    return {"date": datetime.now(UTC).date().isoformat(), "command": command, "preset": preset}
-
-
-def label(frame: pd.DataFrame) -> str:
-    """Return in words where a recorded table comes from, for a figure's title or a caption."""
-    rows = json.loads(frame[["date", "preset"]].drop_duplicates().to_json(orient="records"))
-    return "; ".join(f"recorded {row['date']} at {row['preset']}" for row in rows)

@@ -198,26 +198,41 @@ def read_record(folder: Path) -> dict | None:
         return None
 
 
+def finished(key: str = "*/*") -> list[tuple[Path, dict]]:
+    """Return folder and record of the finished runs of a notebook (by default of all), oldest first."""
+    found = [
+        (path.parent, record)
+        for path in paths.runs_dir().glob(f"{key}/*/record.json")
+        if not path.parent.name.startswith((".", "failed")) and (record := read_record(path.parent))
+    ]
+    return sorted(found, key=lambda item: (item[1].get("started", ""), str(item[0])))
+
+
 def all_runs() -> list[Path]:
     """Return the folders of all finished runs, oldest first."""
-    found = [
-        (record.get("started", ""), folder.parent)
-        for folder in paths.runs_dir().glob("*/*/*/record.json")
-        if not folder.parent.name.startswith((".", "failed")) and (record := read_record(folder.parent))
-    ]
-    return [folder for _, folder in sorted(found, key=lambda item: (item[0], str(item[1])))]
+    return [folder for folder, _ in finished()]
+
+
+def latest() -> dict[str, tuple[Path, dict]]:
+    """Return by notebook the newest run with default parameters; a smoke run only where there is no other."""
+    best: dict[str, tuple[Path, dict]] = {}
+    for folder, record in finished():
+        key = f"{record['paper']}/{record['notebook']}"
+        if not record["default_parameters"]:
+            continue
+        if key not in best or record["preset"] != "smoke" or best[key][1]["preset"] == "smoke":
+            best[key] = (folder, record)
+    return best
 
 
 def latest_runs() -> dict[str, Path]:
-    """Return by notebook the newest run with default parameters; a smoke run only where there is no other."""
-    best: dict[str, tuple] = {}
-    for folder in all_runs():
-        record = read_record(folder)
-        key = f"{record['paper']}/{record['notebook']}"
-        rank = (record["preset"] != "smoke", record["started"])
-        if record["default_parameters"] and (key not in best or rank >= best[key][0]):
-            best[key] = (rank, folder)
-    return {key: folder for key, (_, folder) in best.items()}
+    """Return the folders of `latest`."""
+    return {key: folder for key, (folder, _) in latest().items()}
+
+
+def latest_records() -> dict[str, dict]:
+    """Return the records of `latest`, as the claims board wants them."""
+    return {key: record for key, (_, record) in latest().items()}
 
 
 def plan(chosen: list[Notebook], given: dict, force: bool = False) -> list[Task]:
@@ -240,7 +255,7 @@ def plan(chosen: list[Notebook], given: dict, force: bool = False) -> list[Task]
         elif force and task.folder.exists():
             task.reasons = ["asked for (--force)"]
         else:
-            earlier = [r for f in all_runs() if f.parent == task.folder.parent and (r := read_record(f))]
+            earlier = [record for _, record in finished(notebook.key)]
             # the nearest earlier run explains best: same parameters first, then the newest
             earlier.sort(key=lambda r: (r["parameters"] == values, r["started"]))
             task.reasons = differences(earlier[-1].get("fingerprint", {}), print_now) if earlier else ["first run"]

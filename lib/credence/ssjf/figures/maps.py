@@ -85,32 +85,23 @@ def _cut_panel(fig, frame: pd.DataFrame, row: int, column: int, large: bool, leg
         col=column,
     )
     inside = np.argwhere((cut >= PAPER_CUT[0]) & (cut <= PAPER_CUT[1]))
-    x, y = _squares([tuple(place) for place in inside])
-    fig.add_scatter(
-        x=x or [None],
-        y=y or [None],
-        mode="lines",
-        line={"color": COLOURS["paper"], "width": 2.5 if large else 1.5},
-        name="paper: mean cut 30.5–39.6 %",
-        legendgroup="paper",
-        showlegend=legend,
-        hoverinfo="skip",
-        row=row,
-        col=column,
-    )
-    x, y = _border(cut >= CLAIMED_CUT)
-    fig.add_scatter(
-        x=x or [None],
-        y=y or [None],
-        mode="lines",
-        line={"color": COLOURS["bad"], "width": 4 if large else 2.5},
-        name="the 30 % border",
-        legendgroup="line",
-        showlegend=legend,
-        hoverinfo="skip",
-        row=row,
-        col=column,
-    )
+    squares, border = _squares([tuple(place) for place in inside]), _border(cut >= CLAIMED_CUT)
+    for (x, y), hue, width, name, group in (
+        (squares, COLOURS["paper"], 2.5 if large else 1.5, "paper: mean cut 30.5–39.6 %", "paper"),
+        (border, COLOURS["bad"], 4 if large else 2.5, "the 30 % border", "line"),
+    ):
+        fig.add_scatter(
+            x=x or [None],
+            y=y or [None],
+            mode="lines",
+            line={"color": hue, "width": width},
+            name=name,
+            legendgroup=group,
+            showlegend=legend,
+            hoverinfo="skip",
+            row=row,
+            col=column,
+        )
     _axes(fig, loads, slots, row, column, titles=large)
 
 
