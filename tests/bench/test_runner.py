@@ -156,6 +156,8 @@ def start_hanging(checkout, tmp_path):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # a shell without job control starts background jobs deaf to Ctrl-C, and children inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     wait_until(lambda: flag.exists() and flag.read_text())
     return process, int(flag.read_text())

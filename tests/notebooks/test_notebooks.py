@@ -24,8 +24,9 @@ def test_nbval_at_smoke_and_recorded_values(key, tmp_path):
     """nbval compares the checked cell's text; what the same run recorded is compared with tolerances."""
     copy = notebooks.smoke_copy(runner.notebooks()[key].path, tmp_path)
     environment = notebooks.smoke_settings(tmp_path, key)
-    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--nbval-lax", copy.name]
-    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--nbval-lax"]
+    words += ["--nbval-cell-timeout=180", copy.name]  # its own limit is half an hour
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout[-4000:]
     record = json.loads((tmp_path / "record.json").read_text())
     found = {name: metric["value"] for name, metric in record["metrics"].items()}

