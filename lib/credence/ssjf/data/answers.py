@@ -188,8 +188,9 @@ def halueval() -> PromptSet:
     """
     frame = catalogue.frame("halueval-general")
     lengths = np.array([[float(len(_PIECE.findall(text)))] for text in frame["response"]])
-    # two rows of the origin have no identifier
-    names = [name or f"row-{row}" for row, name in enumerate(frame["id"].str.strip())]
+    # two rows of the origin share the identifier "ID"
+    repeated = frame["id"].duplicated(keep=False)
+    names = frame["id"].where(~repeated, [f"row-{row}" for row in range(len(frame))])
     prompt_id = np.array([f"halueval-{name}" for name in names], dtype=object)
     return PromptSet(
         name="halueval-general",
