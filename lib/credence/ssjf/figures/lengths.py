@@ -79,7 +79,12 @@ def tau_ladder(frame: pd.DataFrame, sets: Mapping[str, str], authors: float = AU
                     y=rows["predictor"],
                     error_x=_bars(rows, "tau", KINDS[kind]),
                     mode="markers",
-                    marker={"size": 10, "color": KINDS[kind], "symbol": symbol, "line": {"width": 2}},
+                    marker={
+                        "size": 10,
+                        "color": KINDS[kind],
+                        "symbol": symbol,
+                        "line": {"width": 2, "color": KINDS[kind]},
+                    },
                     name=f"{KIND_NAMES[kind]}{where}",
                     hovertemplate="%{y}: %{x:.3f}<extra></extra>",
                     row=row,
