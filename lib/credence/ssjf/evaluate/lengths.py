@@ -50,7 +50,11 @@ def targets(answers: PromptSet, rows=slice(None), kind: str = "mean log of sampl
 
 
 def kendall(
-    truth: np.ndarray, key: np.ndarray, censored: np.ndarray | None = None, weights: np.ndarray | None = None
+    truth: np.ndarray,
+    key: np.ndarray,
+    censored: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
+    within: np.ndarray | None = None,
 ) -> np.ndarray:
     r"""Return Kendall's tau-b of lengths and a predictor's key, for every row of weights.
 
@@ -71,6 +75,8 @@ def kendall(
         True where `truth` is a lower bound. Default: none.
     weights [draws, prompts]
         How often each prompt counts. A prompt and its copies are no pair. Default: once, one draw.
+    within [prompts]
+        Names; only pairs of prompts with the same one count, so that knowing the name is worth nothing.
 
     Returns
     -------
@@ -92,11 +98,10 @@ def kendall(
     for start in range(0, len(truth), _BLOCK):
         part = slice(start, start + _BLOCK)
         order = np.sign(truth[part, None] - truth)
-        known = (
-            ~late[part, None] & ~late
-            | (late[part, None] & ~late & (order > 0))
-            | (~late[part, None] & late & (order < 0))
-        )
+        # a censored answer of the pair must be the one that is longer anyway
+        known = (~late[part, None] | (~late & (order > 0))) & (~late | (~late[part, None] & (order < 0)))
+        if within is not None:
+            known &= within[part, None] == within
         ranked = np.sign(key[part, None] - key)
         for row, form in enumerate((order * ranked * known, np.abs(order) * known, np.abs(ranked) * known)):
             product = counts[:, part] @ form.astype(np.float32)
@@ -262,17 +267,12 @@ def score_row(values: dict[str, np.ndarray], draws: dict[str, np.ndarray], level
         Probability between the two ends, quantiles of the draws.
     """
     row = {}
+    ends = [(1 - level) / 2, (1 + level) / 2]
     for name in SCORES:
-        lo, hi = (
-            np.nanquantile(draws[name], [(1 - level) / 2, (1 + level) / 2]) if has_any(draws[name]) else (np.nan,) * 2
-        )
+        there = draws[name][np.isfinite(draws[name])]
+        lo, hi = np.quantile(there, ends) if there.size else (np.nan, np.nan)
         row |= {name: float(values[name][0]), f"{name}_lo": float(lo), f"{name}_hi": float(hi)}
     return row
-
-
-def has_any(values: np.ndarray) -> bool:
-    """Return whether a number is among the values."""
-    return bool(np.isfinite(values).any())
 
 
 def align(rows: pd.DataFrame, answers: PromptSet, predictor: str) -> pd.DataFrame:
