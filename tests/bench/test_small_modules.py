@@ -108,7 +108,9 @@ def test_rooms_import_in_one_direction(paper):
             if parts[1] == paper and len(parts) > 2 and room in order and parts[2] in (*order, "cli"):
                 assert parts[2] in order, f"{path.name} imports the command line"
                 assert order.index(parts[2]) <= order.index(room), f"{room}/{path.name} imports {name}"
-        assert room in (*order, "cli", "__init__") or room.startswith("cli_"), f"{paper}/{room} is no room of the design"
+        assert room in (*order, "cli", "__init__") or room.startswith("cli_"), (
+            f"{paper}/{room} is no room of the design"
+        )
 
 
 def test_files_stay_small():
