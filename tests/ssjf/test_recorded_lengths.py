@@ -8,7 +8,7 @@ from scipy import stats
 from credence.bench import catalogue
 from credence.bench.errors import InputError
 from credence.ssjf.data import PromptSet
-from credence.ssjf.evaluate import length_runs, lengths, recorded_lengths
+from credence.ssjf.evaluate import length_runs, length_shift, length_worth, lengths, recorded_lengths
 
 WORDS = {"list": 5.2, "name": 1.5, "poem": 6.0, "when": 4.0}
 
@@ -144,15 +144,15 @@ def test_bands_are_calibrated_on_other_folds_and_end_at_the_limit():
 
 def test_keys_of_folds_are_served_by_rank():
     run = pd.DataFrame({"fold": [0, 0, 0, 1, 1, 1], "key": [1.0, 2, 3, 900, 700, 800]})
-    assert length_runs.fold_ranks(run).tolist() == pytest.approx([1 / 3, 2 / 3, 1, 1, 1 / 3, 2 / 3])
+    assert length_worth.fold_ranks(run).tolist() == pytest.approx([1 / 3, 2 / 3, 1, 1, 1 / 3, 2 / 3])
 
 
 def test_real_predictions_are_served_on_the_sets_own_lengths(monkeypatch):
     answers = made_up()
-    monkeypatch.setattr(length_runs, "prompt_tokens", lambda answers: np.full(len(answers), 30))
+    monkeypatch.setattr(length_worth, "prompt_tokens", lambda answers: np.full(len(answers), 30))
     predictions = {"good": noisy(answers, 0.1), "bad": noisy(answers, 30.0)}
     size = {"count": 600, "draws": 3}
-    curve, served, marks = length_runs.serve(answers, predictions, {"good": 0.9, "bad": 0.0}, {"good": 0.01}, **size)
+    curve, served, marks = length_worth.serve(answers, predictions, {"good": 0.9, "bad": 0.0}, {"good": 0.01}, **size)
     row = marks.set_index("predictor")
     assert row.loc["oracle", "share_of_oracle"] == pytest.approx(1.0, abs=0.03)
     assert row.loc["good", "cut"] > 3 * abs(row.loc["bad", "cut"])
@@ -163,7 +163,7 @@ def test_real_predictions_are_served_on_the_sets_own_lengths(monkeypatch):
 
 def test_shift_keeps_a_prompt_out_for_every_model():
     sets = {"one": made_up(seed=0), "two": made_up(seed=0, shift=-3.5)}
-    found = length_runs.shift_matrix(sets, numbers=(0, 1)).set_index(["train", "serve"])["tau"]
+    found = length_shift.shift_matrix(sets, numbers=(0, 1)).set_index(["train", "serve"])["tau"]
     assert found["one", "one"] > found["two", "one"]
     assert found["two", "two"] > found["one", "two"]
     seen = []
@@ -175,7 +175,7 @@ def test_shift_keeps_a_prompt_out_for_every_model():
 
         return fitted
 
-    length_runs.shift_matrix(sets, fit, fold_of=lambda answers: np.arange(300) % 5, numbers=(3,))
+    length_shift.shift_matrix(sets, fit, fold_of=lambda answers: np.arange(300) % 5, numbers=(3,))
     held = {f"p{k:04d}" for k in range(3, 300, 5)}
     assert all(not held & part for part in seen)
     assert len(seen) == 2

@@ -1,4 +1,4 @@
-"""Length predictors trained in this run: simple ones on every fold, the proxy on one, and across language models.
+"""Length predictors trained in this run: simple ones on every fold, the proxy on one, or every head on all of them.
 
 What is trained here stands beside what is recorded (`recorded_lengths`), on the same folds, so that a live number can
 be compared with its recorded row. torch is imported only where the proxy is trained.
@@ -6,19 +6,18 @@ be compared with its recorded row. torch is imported only where the proxy is tra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+import warnings
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from credence.bench import seeds
 from credence.bench.errors import InputError
-from credence.bench.progress import track
 from credence.ssjf.baselines import lengths as simple
 from credence.ssjf.data import PromptSet
-from credence.ssjf.evaluate import bands, lengths, worth
-from credence.ssjf.evaluate.recorded_lengths import prompt_tokens
+from credence.ssjf.evaluate import bands, lengths, recorded_lengths
 
 PLAIN = "TF-IDF ridge, as the notes"
 PROMPT_LENGTH = "prompt length"
@@ -52,7 +51,10 @@ def out_of_fold(answers: PromptSet, fold: np.ndarray) -> dict[str, pd.DataFrame]
     """
     found = {}
     for name, fit in ((PROMPT_LENGTH, simple.prompt_length), (PLAIN, simple.tfidf_ridge)):
-        predicted = bands.cross_fit(fit_simple(answers, fit), answers.prompts, fold).predicted
+        with warnings.catch_warnings():
+            # scikit-learn doubts a direction that the data hardly show; that prompt lengths say little is the point
+            warnings.filterwarnings("ignore", "Confidence interval of the Spearman", UserWarning)
+            predicted = bands.cross_fit(fit_simple(answers, fit), answers.prompts, fold).predicted
         found[name] = frame(fold, predicted, answers)
     found[PROMPT_LENGTH]["key"] = [float(len(prompt)) for prompt in answers.prompts]
     return found
@@ -139,101 +141,60 @@ def banded(answers: PromptSet, run: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns, index=run.index)
 
 
-def serve(
-    answers: PromptSet,
-    predictions: Mapping[str, pd.DataFrame],
-    taus: Mapping[str, float],
-    latencies: Mapping[str, float],
-    **setting,
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Serve a set's requests by made-up predictors of every tau, and by real out-of-fold predictions.
-
-    Keys of different folds come from different models and need not share a scale: within each fold a key is replaced by
-    its rank, which keeps what tau (a mean over folds) measures.
+def beside_recorded(
+    answers: PromptSet, predictions: pd.DataFrame, recorded: pd.DataFrame, predictor: str, draws: int = 400
+) -> pd.DataFrame:
+    """Return tau of this run's predictions beside that of the recorded ones, on the same prompts.
 
     Parameters
     ----------
     answers
-        The set; its first answers happen.
-    predictions : mapping of str to pandas.DataFrame
-        ``fold`` and ``key`` [prompts] by predictor.
-    taus, latencies : mapping of str to float
-        Measured tau [1] and time of a prediction [s] by predictor.
-    **setting
-        As for `worth.curve_draws`: ``load``, ``slots``, ``engine``, ``count``, ``draws``, ``seed``.
-
-    Returns
-    -------
-    curve, served, marks : pandas.DataFrame
-        `worth.curve_draws` at no latency, `worth.served_draws`, and `worth.against_curve` of the two.
-    """
-    source = worth.population(prompt_tokens(answers), answers.lengths[:, 0])
-    curve = worth.curve_draws(source, **setting)
-    keys = {name: fold_ranks(run) for name, run in predictions.items()}
-    keys["oracle"] = answers.lengths[:, 0]
-    served = worth.served_draws(source, keys, latencies, **setting)
-    return curve, served, worth.against_curve(curve, served, {**taus, "oracle": 1.0})
-
-
-def fold_ranks(run: pd.DataFrame) -> np.ndarray:
-    """Return the rank of each key within its fold, 0..1 [prompts]; ties share their mean rank."""
-    return run.groupby("fold")["key"].rank(pct=True).to_numpy()
-
-
-def shift_matrix(
-    sets: Mapping[str, PromptSet],
-    fit: Callable[[PromptSet], Callable] = fit_simple,
-    fold_of: Callable[[PromptSet], np.ndarray] | None = None,
-    numbers: Sequence[int] = (0, 1, 2, 3, 4),
-) -> pd.DataFrame:
-    """Train on one language model's answers and order the requests of every other.
-
-    A prompt is in the same fold for all models, so that no model's answer to a test prompt was learned from.
-
-    Parameters
-    ----------
-    sets : mapping of str to PromptSet
-        Short name of a language model, and its prompts and answers.
-    fit : callable
-        From a set to what `bands.cross_fit` takes; `fit_simple`, or `fit_proxy` with settings.
-    fold_of : callable
-        From a set to its folds [prompts]; by the hash of the prompt's name by default.
-    numbers : sequence of int
-        Test folds used; tau is their mean.
+        The whole set.
+    predictions : pandas.DataFrame
+        This run's ``key`` of some prompts, by prompt_id.
+    recorded : pandas.DataFrame
+        Recorded rows; a predictor that is not among them is shown as missing.
+    predictor : str
+        Name of the recorded predictor.
+    draws : int
+        Bootstrap resamples of the prompts.
 
     Returns
     -------
     pandas.DataFrame
-        A row a pair: ``train``, ``serve``, ``tau``.
+        A row each for ``this run`` and ``recorded``: ``tau``, ``lo``, ``hi`` (90 % over prompts), ``prompts``.
     """
-    from credence.ssjf.data.answers import set_folds
-
-    folds = {name: (fold_of or set_folds)(answers) for name, answers in sets.items()}
-    rows = []
-    for train, learned in track(sets.items(), "models", total=len(sets)):
-        for number in numbers:
-            model = fit(learned)(np.flatnonzero(folds[train] != number))
-            for serve_by, answers in sets.items():
-                held = answers.take(folds[serve_by] == number)
-                key = model(held.prompts)
-                tau = float(lengths.kendall(held.lengths[:, 0], key, held.censored[:, 0])[0])
-                rows.append({"train": train, "serve": serve_by, "fold": number, "tau": tau})
-    return pd.DataFrame(rows).groupby(["train", "serve"], sort=False, as_index=False)["tau"].mean()
-
-
-def fit_proxy(settings, encoder=None) -> Callable[[PromptSet], Callable]:
-    """Return `shift_matrix`'s `fit` for the proxy: from a set to what `bands.cross_fit` takes."""
-    return partial(_fit_proxy, settings, encoder)
+    place = pd.Index(answers.prompt_id).get_indexer(predictions.index)
+    part = answers.take(place)
+    weights = lengths.bootstrap_weights(part.prompt_id, draws, seeds.generator(0, "beside", answers.name))
+    keys = {"this run": predictions["key"].to_numpy()}
+    if predictor in recorded_lengths.predictors(recorded, answers):
+        keys["recorded"] = recorded_lengths.by_seed(recorded, answers, predictor)[0]["key"].to_numpy()[place]
+    rows = {}
+    for name, key in keys.items():
+        value, drawn = (
+            lengths.kendall(part.lengths[:, 0], key, part.censored[:, 0], chosen) for chosen in (None, weights)
+        )
+        low, high = np.nanquantile(drawn, [0.05, 0.95])
+        rows[name] = {"tau": value[0], "lo": low, "hi": high, "prompts": len(part)}
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def _fit_proxy(settings, encoder, answers: PromptSet) -> Callable:
+def in_order(predictions: pd.DataFrame) -> bool:
+    """Return whether every prediction lies in its band, and all are finite lengths of at least one token."""
+    inside = (predictions["lo90"] <= predictions["tokens"]) & (predictions["tokens"] <= predictions["hi90"])
+    return bool(inside.all() and np.isfinite(predictions["tokens"]).all() and (predictions["lo90"] >= 1).all())
+
+
+def every_head(answers: PromptSet, fold: np.ndarray, encoder=None, seed: int = 0) -> dict[str, pd.DataFrame]:
+    """Train every head under both schedules on every fold: hours. Returns `study`'s ``live`` predictions by name."""
     from credence.ssjf.infer import proxy
+    from credence.ssjf.model.heads import HEADS
 
-    def fitted(rows):
-        part = answers.take(rows)
-        held = proxy.validation_rows(part.group, 0.1, settings.seed)
-        limit = None if answers.limit is None else float(answers.limit)
-        trained = proxy.train(part.prompts, part.lengths, part.censored, settings, held, encoder, limit=limit)
-        return lambda prompts: np.log(proxy.predict(trained, prompts)["tokens"].to_numpy())
-
-    return fitted
+    found = {}
+    for head in HEADS:
+        for schedule, make in (("fast", proxy.fast_settings), ("paper", proxy.paper_settings)):
+            settings = make(head, seed=seed)
+            parts = [train_fold(answers, fold, number, settings, encoder).predictions for number in np.unique(fold)]
+            found[f"proxy: {head}, {schedule}"] = pd.concat(parts).loc[answers.prompt_id, ["fold", "key", "tokens"]]
+    return found

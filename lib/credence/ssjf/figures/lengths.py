@@ -15,12 +15,14 @@ KINDS = {
     "proxy": COLOURS["ours"],
     "stack": "#6A3D9A",
     "baseline": COLOURS["bad"],
+    "authors": COLOURS["paper"],
 }
 KIND_NAMES = {
     "ceiling": "noise ceiling: mean of the prompt's other answers",
     "proxy": "fine-tuned proxy",
     "stack": "several predictors combined",
     "baseline": "baseline",
+    "authors": "the authors' predictions",
 }
 SCHEDULES = {"paper": COLOURS["paper"], "fast": COLOURS["ours"]}
 GREY = "#52606D"

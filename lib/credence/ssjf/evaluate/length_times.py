@@ -1,0 +1,68 @@
+"""How long a prediction takes, timed in this run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from credence.bench import seeds
+
+BATCHES = (8, 32)
+WARM_UP = 5  # calls that are not counted: the first ones allocate
+
+
+def time_predictions(proxy, prompts: Sequence[str], batches: Sequence[int] = BATCHES) -> pd.DataFrame:
+    """Time a proxy's predictions, tokenizer included.
+
+    Parameters
+    ----------
+    proxy : credence.ssjf.infer.proxy.Proxy
+        The proxy.
+    prompts : sequence of str
+        What is asked: each once alone, and all in batches.
+    batches : sequence of int
+        Batch sizes beside 1; those larger than the prompts are left out.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a call: ``precision`` (fp32, int8), ``batch`` [requests], ``seconds`` per request [s].
+    """
+    from credence.ssjf.infer import latency
+    from credence.ssjf.infer.proxy import predict
+
+    rows = []
+    for precision, timed in (("fp32", proxy), ("int8", latency.int8(proxy))):
+        alone = latency.single(timed)
+        for prompt in prompts[:WARM_UP]:
+            alone(prompt)
+        for prompt in prompts:
+            begun = time.perf_counter()
+            alone(prompt)
+            rows.append((precision, 1, time.perf_counter() - begun))
+        for batch in batches:
+            for start in range(0, len(prompts) - batch + 1, batch):
+                begun = time.perf_counter()
+                predict(timed, prompts[start : start + batch])
+                rows.append((precision, batch, (time.perf_counter() - begun) / batch))
+    return pd.DataFrame(rows, columns=["precision", "batch", "seconds"])
+
+
+def latency_frame(timed: pd.DataFrame) -> pd.DataFrame:
+    """Return ``name``, ``p50_ms``, ``p99_ms``, ``calls`` of `time_predictions`, a row a precision and batch size."""
+    rows = []
+    for (precision, batch), part in timed.groupby(["precision", "batch"], sort=False):
+        p50, p99 = 1000 * part["seconds"].quantile([0.5, 0.99]).to_numpy()
+        name = f"{precision}, {'one at a time' if batch == 1 else f'batches of {batch}'}"
+        rows.append({"name": name, "p50_ms": p50, "p99_ms": p99, "calls": len(part)})
+    return pd.DataFrame(rows)
+
+
+def p99_draws(milliseconds: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    """Return bootstrap draws over prompts [draws] of the 99th percentile of times [prompts], in ms."""
+    milliseconds = np.asarray(milliseconds, dtype=float)
+    rng = seeds.generator(seed, "latency")
+    return np.array([np.percentile(rng.choice(milliseconds, milliseconds.size), 99) for _ in range(draws)])
