@@ -8,19 +8,59 @@ which has seen no trace. What a pass really took, who waited for whom and how fu
 from __future__ import annotations
 
 import dataclasses
+import os
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from credence.bench import catalogue, paths
 from credence.bench.errors import InputError
-from credence.ssjf.model import EngineProfile
+from credence.ssjf.engine import calibrate, trial
+from credence.ssjf.model import EngineProfile, read_profiles
+from credence.ssjf.model import profile as find_profile
 from credence.ssjf.world.simulator import simulate_arrays
 
 KEYS = ["trace", "policy", "repeat"]
 GOAL = 0.10  # largest relative error of the mean completion time
 NAMES = {"fcfs": "FCFS", "ssjf": "SSJF"}
 TIMES = ("start_s", "first_token_s", "end_s")
+RUNS = "ssjf-engine-runs"
 COLUMNS = (*KEYS, "slots", "request", "prompt_id", "arrival_s", *TIMES, "prompt_tokens", "output_tokens", "censored")
+
+
+class Trials(NamedTuple):
+    """Served traces and what the engine's profile rests on.
+
+    Attributes
+    ----------
+    runs : pandas.DataFrame [requests of all runs, ...]
+        As ``engine.trial`` writes them.
+    timings : pandas.DataFrame [timings, ...]
+        Of single passes: ``engine.calibrate.benchmark``.
+    profile : EngineProfile
+        Frozen before the runs.
+    """
+
+    runs: pd.DataFrame
+    timings: pd.DataFrame
+    profile: EngineProfile
+
+
+def recorded(first_only: bool = False) -> Trials:
+    """Return the trials in git; `first_only` keeps the first run of each trace and policy."""
+    runs = catalogue.frame(RUNS)
+    runs = runs[runs["repeat"] == 0].reset_index(drop=True) if first_only else runs
+    return Trials(runs, catalogue.frame(calibrate.DATA_SET), find_profile(calibrate.NAME))
+
+
+def again(seed: int) -> Trials:
+    """Calibrate and serve everything again, in the run's folder (about 25 minutes on two quiet cores)."""
+    folder = Path(os.environ.get("CREDENCE_RUN_DIR") or paths.reports_dir() / "engine") / "engine"
+    runs = trial.run(folder, seed=seed)
+    timings = pd.read_parquet(folder / "microbenchmarks.parquet")
+    return Trials(runs, timings, read_profiles(folder / "profile.toml")[calibrate.NAME])
 
 
 def passes(runs: pd.DataFrame) -> np.ndarray:
