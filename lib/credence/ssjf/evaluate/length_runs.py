@@ -46,8 +46,8 @@ def out_of_fold(answers: PromptSet, fold: np.ndarray) -> dict[str, pd.DataFrame]
     Returns
     -------
     dict of str to pandas.DataFrame
-        For `PROMPT_LENGTH` the raw number of characters, as an engine would order by it (its tokens are those of an
-        isotonic fit), and for `PLAIN` a ridge on TF-IDF.
+        For `PROMPT_LENGTH` the key is the prompt's own number of tokens, as an engine would order by it (predicted
+        tokens are those of an isotonic fit); for `PLAIN` a ridge on TF-IDF.
     """
     found = {}
     for name, fit in ((PROMPT_LENGTH, simple.prompt_length), (PLAIN, simple.tfidf_ridge)):
@@ -56,7 +56,7 @@ def out_of_fold(answers: PromptSet, fold: np.ndarray) -> dict[str, pd.DataFrame]
             warnings.filterwarnings("ignore", "Confidence interval of the Spearman", UserWarning)
             predicted = bands.cross_fit(fit_simple(answers, fit), answers.prompts, fold).predicted
         found[name] = frame(fold, predicted, answers)
-    found[PROMPT_LENGTH]["key"] = [float(len(prompt)) for prompt in answers.prompts]
+    found[PROMPT_LENGTH]["key"] = recorded_lengths.prompt_tokens(answers).astype(float)
     return found
 
 

@@ -107,8 +107,11 @@ def tau_ladder(frame: pd.DataFrame, sets: Mapping[str, str], authors: float = AU
     fig.update_xaxes(range=[low - 0.03, 1.0], showticklabels=True)
     fig.update_xaxes(title_text="Kendall's tau-b with the answer's length [1]", row=len(shown), col=1)
     fig.update_yaxes(title_text="predictor [name]")
-    height = 170 + 110 * len(shown) + 23 * sum(counts)
-    return legend_once(fig).update_layout(height=height, margin={"t": 130, "l": 220}, legend={"y": 1 + 60 / height})
+    height = 190 + 110 * len(shown) + 23 * sum(counts)
+    # three rows of legend above the first panel's title
+    return legend_once(fig).update_layout(
+        height=height, margin={"t": 160, "l": 220}, legend={"y": 1 + 34 / (height - 220)}
+    )
 
 
 def lengths_overview(lengths: pd.DataFrame, spread: pd.DataFrame) -> go.Figure:
@@ -136,8 +139,8 @@ def lengths_overview(lengths: pd.DataFrame, spread: pd.DataFrame) -> go.Figure:
     fig.update_xaxes(title_text="answer length t [tokens]", type="log", row=1, col=1)
     fig.update_yaxes(title_text="answers of at least t [share]", row=1, col=1)
     fig.update_xaxes(title_text="spread within a prompt: sd over mean [1]", row=1, col=2)
-    fig.update_yaxes(title_text="prompts with at most that [share]", row=1, col=2)
-    return legend_once(fig).update_layout(height=360)
+    fig.update_yaxes(title_text="prompts below [share]", row=1, col=2)
+    return legend_once(fig).update_layout(height=380, margin={"t": 90})
 
 
 def predicted_against_true(frame: pd.DataFrame, most: int = 500) -> go.Figure:
@@ -263,7 +266,8 @@ def latencies(frame: pd.DataFrame, marks: Mapping[str, float]) -> go.Figure:
         style = {"mode": "lines", "line": {"color": COLOURS["neutral"], "width": 2}, "hoverinfo": "skip"}
         fig.add_scatter(x=[low, high], y=[name, name], showlegend=False, **style)
     for value, symbol, wording in (("p50_ms", "circle", "p50"), ("p99_ms", "line-ns-open", "p99")):
-        marker = {"size": 11, "color": COLOURS["ours"], "symbol": symbol, "line": {"width": 3}}
+        line = {"width": 3, "color": COLOURS["ours"]}
+        marker = {"size": 11, "color": COLOURS["ours"], "symbol": symbol, "line": line}
         fig.add_scatter(x=rows[value].round(4), y=rows["name"], mode="markers", marker=marker, name=wording)
     for place, (name, value) in enumerate(marks.items()):
         fig.add_vline(x=value, line={"color": COLOURS["paper"], "dash": "dot", "width": 1})

@@ -69,6 +69,7 @@ def over_tau(curves: Mapping[str, pd.DataFrame], marks: pd.DataFrame) -> go.Figu
                 )
         fig.add_hrect(*PAPER_CUT, fillcolor=COLOURS["paper"], opacity=0.1, line_width=0, row=1, col=column)
         fig.update_xaxes(title_text="Kendall's tau-b [1]", row=2, col=column)
+    fig.update_xaxes(range=[min(-0.05, marks["tau"].min() - 0.08), 1.06])
     square = {"symbol": "square", "size": 12, "color": band(COLOURS["paper"], 0.25)}
     wording = f"paper: {PAPER_CUT[0]:g}–{PAPER_CUT[1]:g} %"
     fig.add_scatter(x=[None], y=[None], mode="markers", marker=square, name=wording)
