@@ -77,6 +77,49 @@ def cell(load, slots, predictor, quantity, count, **place):
     return compute
 
 
+def predicted_set(ending):
+    from credence.ssjf.data.answers import castillo_chat, measured_answers
+
+    return castillo_chat() if ending == "castillo" else measured_answers()
+
+
+def lengths(metric):
+    """Recorded out-of-fold predictions, scored again with fewer draws."""
+
+    def compute():
+        from credence.ssjf.evaluate import length_runs, length_study, recorded_lengths
+
+        ending = metric.rpartition("_")[2]
+        answers = predicted_set(ending)
+        live = {}
+        if metric.startswith("prompt_length"):
+            every = length_runs.out_of_fold(answers, length_study.set_folds(answers))
+            live[length_study.PROMPT_LENGTH] = every[length_study.PROMPT_LENGTH]
+        study = length_study.study(answers, recorded_lengths.read(), live, length_study.JUDGED, draws=60, seed=1)
+        return length_study.claim_metrics(study, ending)[metric].mean()
+
+    return compute
+
+
+def family_share():
+    from credence.ssjf.evaluate import recorded_lengths
+
+    return recorded_lengths.family_share_draws(predicted_set("own"), draws=60, seed=1).mean()
+
+
+def proxy_cut(ending):
+    def compute():
+        from credence.ssjf.evaluate import length_study, length_worth, recorded_lengths
+
+        answers = predicted_set(ending)
+        runs = {length_study.PROXY: recorded_lengths.by_seed(recorded_lengths.read(), answers, length_study.PROXY)[0]}
+        size = {"load": 0.9, "count": 6_000, "draws": 8, "seed": 1}
+        taus, times = {length_study.PROXY: 0.5}, {length_study.PROXY: 0.01}
+        return length_worth.cut_draws(length_worth.serve(answers, runs, taus, times, **size)[1]).mean()
+
+    return compute
+
+
 MEASURED = {"batching": "continuous", "engine": "vllm-rtxpro6000-llama3-8b"}
 AGAIN = {
     "released_cut_none": audit("none", (1,), "jct_cut"),
@@ -104,9 +147,17 @@ AGAIN = {
     "map_cut_rho80_slots16": cell(0.8, 16, "own", "cut", 6_000),
     "p99_change_rho95_slots1": cell(0.95, 1, "own", "p99_change", 6_000),
     "cut_continuous_fitted": cell(0.9, 16, 0.63, "cut", 4_000, **MEASURED),
+    "family_share_of_ceiling": family_share,
+    "proxy_cut_castillo": proxy_cut("castillo"),
+    "proxy_cut_own": proxy_cut("own"),
 }
+PREDICTED = ("proxy_tau", "proxy_minus_tfidf", "accuracy_five", "accuracy_binary", "ranking_minus_regression")
+PREDICTED += ("fast_minus_paper", "prompt_length_tau")
+AGAIN |= {f"{name}_{ending}": lengths(f"{name}_{ending}") for name in PREDICTED for ending in ("own", "castillo")}
 # single pass over a whole trace or file: nothing to draw fewer of, and their own tests cover them
 NOT_AGAIN = {"cut_azure_conv_replay", "predictor_latency_cost", "predictor_latency_ms"}
+# a time measured on the machine of the run
+NOT_AGAIN |= {"proxy_latency_p99_ms", "proxy_latency_cost_64_slots"}
 
 
 def test_every_recorded_claim_can_be_computed_again():

@@ -20,6 +20,7 @@ PROXY = "proxy: quantile, fast"
 WORDS = "TF-IDF ridge, tuned"
 RANKING, REGRESSION = "proxy: listwise, fast", "proxy: log-mse, fast"
 FAST, PAPER = "proxy: l1, fast", "proxy: l1, paper"
+JUDGED = (PROXY, WORDS, RANKING, REGRESSION, FAST, PAPER, PROMPT_LENGTH)
 
 _PROXY_NAME = re.compile(r"proxy: (?P<head>[\w-]+), (?P<schedule>paper|fast)(?P<more>.*)")
 

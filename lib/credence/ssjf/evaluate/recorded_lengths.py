@@ -82,6 +82,11 @@ def write(rows: pd.DataFrame, target: Path) -> dict[str, object]:
     }
 
 
+def read() -> pd.DataFrame:
+    """Return the recorded predictions, a row a set, predictor, seed and prompt."""
+    return catalogue.frame(NAME)
+
+
 def predictors(rows: pd.DataFrame, answers: PromptSet) -> list[str]:
     """Return the names of the predictors recorded for a set, in alphabetical order."""
     return sorted(rows.loc[rows["set"] == answers.name, "predictor"].unique())
