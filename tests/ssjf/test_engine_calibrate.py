@@ -22,7 +22,7 @@ TRUE = EngineProfile(
 
 def timings(repeats=3, noise=0.0, **settings):
     clock = Clock()
-    frame = calibrate.benchmark(ProfileModel(clock, TRUE, 8), repeats, clock=clock, **settings)
+    frame = calibrate.benchmark(ProfileModel(clock, TRUE, 8), [7, 8, 9], repeats, clock=clock, **settings)
     return frame.assign(seconds=frame["seconds"] * np.random.default_rng(1).lognormal(0, noise, len(frame)))
 
 
@@ -59,10 +59,10 @@ def test_an_interrupted_benchmark_goes_on(tmp_path):
     timings(repeats=1, out=file)
     clock = Clock()
     backend = ProfileModel(clock, TRUE, 8)
-    frame = calibrate.benchmark(backend, 2, out=file, clock=clock)
+    frame = calibrate.benchmark(backend, [7, 8, 9], 2, out=file, clock=clock)
     assert frame["repeat"].tolist() == [0] * len(calibrate.cases()) + [1] * len(calibrate.cases())
     spent = clock.seconds
-    calibrate.benchmark(backend, 2, out=file, clock=clock)
+    calibrate.benchmark(backend, [7, 8, 9], 2, out=file, clock=clock)
     assert clock.seconds == spent
     assert not backend.inside
 
@@ -90,7 +90,7 @@ def test_freezing_replaces_the_older_profile_only(tmp_path):
 
 def test_too_little_is_refused():
     with pytest.raises(InputError, match="repeats is 0"):
-        calibrate.benchmark(None, 0)
+        calibrate.benchmark(None, [1], 0)
     frame = timings(repeats=1)
     with pytest.raises(InputError, match="prefill to fit"):
         calibrate.fit_profile(frame[frame["quantity"] == "decode"])

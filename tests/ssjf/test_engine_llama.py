@@ -185,12 +185,25 @@ def test_a_seated_request_is_decoded_at_its_length_and_leaves_no_trace(tiny):
     assert real.generated == reference(tiny, [5, 6, 7], 8)
 
 
+def test_the_quick_products_are_the_plain_ones():
+    plain = torch.nn.Linear(36, 12, bias=False)
+    quick = torch.nn.Sequential(torch.nn.Linear(36, 12, bias=False), torch.nn.Linear(36, 12))
+    quick[0].load_state_dict(plain.state_dict())
+    llama.quicken(quick)
+    assert type(quick[0]) is llama.FewRows
+    assert type(quick[1]) is torch.nn.Linear  # with a bias: left alone
+    for shape in ((1, 36), (5, 36), (2, 3, 36)):
+        hidden = torch.randn(shape)
+        torch.testing.assert_close(quick[0](hidden), plain(hidden))
+        assert quick[0](hidden).shape == plain(hidden).shape
+
+
 def test_a_small_real_model_can_be_timed_and_fitted(tiny):
     from credence.ssjf.engine import calibrate
 
     backend = llama.LlamaBackend(tiny, Words(), 2, LONGEST)
     case = calibrate.Case("decode", (40, 12), "fit")
-    row = calibrate.time_case(backend, case, WallClock(), np.random.default_rng(0))
+    row = calibrate.time_case(backend, case, [5, 6, 7], WallClock(), np.random.default_rng(0))
     assert row["seconds"] > 0
     assert row["tokens"] == 52 + 2 * (calibrate.WARM_UP + (calibrate.STEPS - 1) / 2)
     assert backend._cache.used == 0

