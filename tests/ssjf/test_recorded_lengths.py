@@ -54,6 +54,20 @@ def test_files_are_gathered_written_and_read_back(tmp_path):
     assert recorded_lengths.write(recorded_lengths.gather(tmp_path), tmp_path / "x.parquet") == fields
 
 
+def test_the_catalogue_gets_one_entry_wherever_it_stood():
+    import tomllib
+
+    fields = {"bytes": 9, "rows": 3, "sha256_mirror": "a" * 64, "sha256_content": "b" * 64}
+    others = '[[dataset]]\nname = "one"\n\n[[dataset]]\nname = "two"\n'
+    first = recorded_lengths.enter(fields, "2026-01-02", others)
+    again = recorded_lengths.enter(fields | {"rows": 4}, "2026-01-03", first + '\n[[dataset]]\nname = "three"\n')
+    entries = tomllib.loads(again)["dataset"]
+    assert [entry["name"] for entry in entries] == ["one", "two", recorded_lengths.NAME, "three"]
+    assert entries[2]["rows"] == 4
+    assert set(entries[2]["columns"]) == set(recorded_lengths.COLUMNS)
+    assert "Recorded 2026-01-03" in entries[2]["note"]
+
+
 def test_what_cannot_be_recorded_is_refused(tmp_path):
     answers = made_up(40)
     with pytest.raises(InputError, match="no parquet files"):

@@ -138,18 +138,17 @@ def _proxy(learned: "PromptSet", seed: int, encoder: str | None):
     """Return what fits the proxy to some of the prompts: `fit` of `predictions`."""
     import numpy as np
 
-    from credence.ssjf.infer import proxy
+    from credence.ssjf.infer.proxy import fast_settings
+    from credence.ssjf.infer.proxy import predict as predict_with
+    from credence.ssjf.infer.proxy_cache import trained
     from credence.ssjf.model.encoder import load_encoder
 
     loaded = load_encoder(encoder)
-    settings = proxy.fast_settings(seed=seed)
+    settings = fast_settings(seed=seed)
 
     def fit(rows):
-        part = learned.take(rows)
-        held = proxy.validation_rows(part.group, 0.1, seed)
-        limit = None if learned.limit is None else float(learned.limit)
-        trained = proxy.train(part.prompts, part.lengths, part.censored, settings, held, loaded, limit=limit)
-        return lambda prompts: np.log(proxy.predict(trained, prompts)["tokens"].to_numpy())
+        model = trained(learned.take(rows), settings, loaded)
+        return lambda prompts: np.log(predict_with(model, prompts)["tokens"].to_numpy())
 
     fit.label = f"{loaded.label}, head {settings.head}"
     return fit

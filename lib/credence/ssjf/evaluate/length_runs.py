@@ -13,13 +13,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from credence.bench import seeds
+from credence.bench import paths, seeds
 from credence.bench.errors import InputError
 from credence.ssjf.baselines import lengths as simple
 from credence.ssjf.data import PromptSet
 from credence.ssjf.evaluate import bands, lengths, recorded_lengths
 
-PLAIN = "TF-IDF ridge, as the notes"
+PLAIN = "TF-IDF ridge, untuned"
 PROMPT_LENGTH = "prompt length"
 LOWEST, HIGHEST = 0.0, 12.0  # of predicted log-lengths: a straight line may leave the world of answers
 
@@ -187,14 +187,24 @@ def in_order(predictions: pd.DataFrame) -> bool:
 
 
 def every_head(answers: PromptSet, fold: np.ndarray, encoder=None, seed: int = 0) -> dict[str, pd.DataFrame]:
-    """Train every head under both schedules on every fold: hours. Returns `study`'s ``live`` predictions by name."""
-    from credence.ssjf.infer import proxy
+    """Train every head under both schedules on every fold: hours, resumed fold by fold.
+
+    As recorded: on CASTILLO the fast schedule learns other models' answers to the training prompts beside.
+
+    Returns
+    -------
+    dict of str to pandas.DataFrame
+        ``fold``, ``key``, ``tokens`` [prompts] by predictor, in the order of the set.
+    """
+    from credence.ssjf.infer import proxy, proxy_folds
     from credence.ssjf.model.heads import HEADS
 
+    further = proxy_folds.other_models(answers) if answers.name == "castillo-lengths" else None
     found = {}
     for head in HEADS:
         for schedule, make in (("fast", proxy.fast_settings), ("paper", proxy.paper_settings)):
-            settings = make(head, seed=seed)
-            parts = [train_fold(answers, fold, number, settings, encoder).predictions for number in np.unique(fold)]
-            found[f"proxy: {head}, {schedule}"] = pd.concat(parts).loc[answers.prompt_id, ["fold", "key", "tokens"]]
+            name, auxiliary = f"proxy: {head}, {schedule}", further if schedule == "fast" else None
+            place = (paths.cache_dir() / "proxy folds", name, encoder, auxiliary)
+            rows = proxy_folds.cross_validate(answers, make(head, seed=seed), fold, *place)
+            found[name] = rows.set_index("prompt_id").loc[answers.prompt_id, ["fold", "key", "tokens"]]
     return found

@@ -12,7 +12,7 @@ import pandas as pd
 from credence.ssjf.data import PromptSet
 from credence.ssjf.data.answers import set_folds
 from credence.ssjf.evaluate import lengths, recorded_lengths
-from credence.ssjf.evaluate.length_runs import PROMPT_LENGTH
+from credence.ssjf.evaluate.length_runs import PLAIN, PROMPT_LENGTH
 from credence.ssjf.evaluate.recorded_lengths import CEILING
 
 # Fixed before the first judged run: what the claims compare. The proxy's settings were chosen on training parts.
@@ -45,6 +45,11 @@ class Study(NamedTuple):
     runs: dict[str, list[pd.DataFrame]]
     scores: pd.DataFrame
     draws: dict[str, dict[str, np.ndarray]]
+
+    @property
+    def shown(self) -> str:
+        """The predictor that figures of single predictions show: the proxy, or, where none is recorded, TF-IDF."""
+        return PROXY if PROXY in self.runs else PLAIN
 
     def tau(self) -> dict[str, float]:
         """Return the tau of each predictor."""
@@ -91,7 +96,7 @@ def study(
     names = [name for name in names if only is None or name in only]
     runs = {n: [live[n]] if n in live else recorded_lengths.by_seed(recorded, answers, n) for n in names}
     scores, drawn = recorded_lengths.score(answers, runs, draws, seed)
-    if only is None or CEILING in only:
+    if (only is None or CEILING in only) and np.isfinite(lengths.other_samples(answers)).any():
         part, best = recorded_lengths.ceiling_set(answers, fold)
         top, top_draws = recorded_lengths.score(part, {CEILING: [best]}, draws, seed)
         scores, drawn = pd.concat([scores, top], ignore_index=True), drawn | top_draws
@@ -158,15 +163,20 @@ def claim_metrics(found: Study, ending: str) -> dict[str, np.ndarray]:
     return {name: values for name, values in metrics.items() if np.isfinite(values).all()}
 
 
-def predictability(answers: PromptSet) -> dict[str, float | int]:
+def predictability(answers: PromptSet) -> dict[str, float | int | str]:
     """Return how far the lengths of a set can be predicted at all, for a table: see `lengths.ceiling`."""
-    top = lengths.ceiling(answers, fold=set_folds(answers))
     there = np.isfinite(answers.lengths)
-    return {
+    found = {
         "prompts": len(answers),
         "answers": int(there.sum()),
-        "median length [tokens]": float(np.nanmedian(answers.lengths)),
+        "median length": float(np.nanmedian(answers.lengths)),
+        "unit of length": answers.unit,
         "cut off [%]": round(100 * float(answers.censored[there].mean()), 1),
+    }
+    if not np.isfinite(lengths.other_samples(answers)).any():
+        return found | {"prompts with two answers or more": 0}
+    top = lengths.ceiling(answers, fold=set_folds(answers))
+    return found | {
         "prompts with two answers or more": top["prompts"],
         "tau of the mean of the others": round(top["ceiling"], 3),
         "tau of one other": round(top["one_vs_one"], 3),

@@ -4,7 +4,8 @@ Training every head on every fold takes an hour and is done at ``full``. What th
 had not seen is kept in ``data/ssjf/recorded-predictions.parquet``: identifiers and our numbers, no texts and no true
 lengths. Scores are computed anew from it wherever the answers are at hand.
 
-``python -m credence.ssjf.evaluate.recorded_lengths FOLDER`` gathers the parquet files of a folder into that file.
+``python -m credence.ssjf.evaluate.recorded_lengths FOLDER`` gathers the parquet files below a folder into that file and
+enters it into the catalogue.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import hashlib
 import io
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -30,11 +32,23 @@ NAME = "ssjf-recorded-predictions"
 COLUMNS = ("set", "prompt_id", "predictor", "fold", "seed", "key", "tokens")
 LEVEL = 0.90
 CEILING = "noise ceiling"
-FAMILY = "template family alone"
+# What the files of single studies call a predictor, and what reports call it.
+NAMES = {
+    "prompt length": "prompt length, isotonic",
+    "tfidf ridge": "TF-IDF ridge, one answer, as the notes",
+    "tfidf ridge, all samples": "TF-IDF ridge, untuned",
+    "tfidf ridge tuned": "TF-IDF ridge, tuned",
+    "tfidf and lexical ridge": "TF-IDF + hand-made features, ridge",
+    "frozen MiniLM ridge": "frozen MiniLM, ridge",
+    "frozen SmolLM2 ridge, layer 18": "frozen SmolLM2, layer 18, ridge",
+    "frozen SmolLM2 ridge": "frozen SmolLM2, five layers, ridge",
+    "tfidf and MiniLM stacked": "stack: TF-IDF + frozen MiniLM",
+    "tfidf, MiniLM and SmolLM2 stacked": "stack: TF-IDF + frozen MiniLM + SmolLM2",
+}
 
 
 def gather(folder: Path) -> pd.DataFrame:
-    """Return the predictions in all parquet files of a folder, checked and in a fixed order.
+    """Return the predictions in all parquet files below a folder, checked, renamed (`NAMES`) and in a fixed order.
 
     Raises
     ------
@@ -42,7 +56,7 @@ def gather(folder: Path) -> pd.DataFrame:
         For a file without a needed column, a number that is not finite, or a prompt predicted twice by the same
         predictor and seed; names the file or the rows.
     """
-    files = sorted(Path(folder).glob("*.parquet"))
+    files = sorted(Path(folder).rglob("*.parquet"))
     if not files:
         raise InputError(f"{folder}: no parquet files; allowed: a folder with out-of-fold predictions")
     parts = []
@@ -54,6 +68,7 @@ def gather(folder: Path) -> pd.DataFrame:
             raise InputError(f"{path.name}: a key is not finite; allowed: finite numbers")
         parts.append(part[list(COLUMNS)])
     rows = pd.concat(parts, ignore_index=True)
+    rows["predictor"] = rows["predictor"].replace(NAMES)
     identity = ["set", "predictor", "seed", "prompt_id"]
     if (twice := rows.duplicated(identity)).any():
         first = rows.loc[twice, identity].iloc[0].to_dict()
@@ -82,9 +97,57 @@ def write(rows: pd.DataFrame, target: Path) -> dict[str, object]:
     }
 
 
+ENTRY = """[[dataset]]
+name = "{name}"
+title = "Out-of-fold predictions of answer lengths: our proxies and simpler predictors, measured here"
+paper = "ssjf"
+kind = "measured-here"
+licence = "BSD-3-Clause"
+citation = "the Credence developers"
+file = "ssjf/recorded-predictions.parquet"
+reader = "parquet"
+bytes = {bytes}
+rows = {rows}
+sha256_mirror = "{sha256_mirror}"
+sha256_content = "{sha256_content}"
+generator = "python -m credence.ssjf.infer.proxy_folds SET --out FOLDER --heads … --schedule …; \
+python -m credence.ssjf.evaluate.recorded_lengths FOLDER"
+note = "Recorded {date}. Numbers of ours only: identifiers of prompts, no texts, no true lengths. A prompt was \
+predicted by a model that had not seen it (own set: nor any prompt of its family); five folds. Encoder of the proxies: \
+DistilBERT architecture, MiniLM-L6 weights."
+[dataset.columns]
+set = "set of prompts, by its name in this catalogue [name]"
+prompt_id = "the set's name of the prompt [name]"
+predictor = "what predicted: head and schedule of a proxy, or a simpler predictor [name]"
+fold = "fold that held the prompt [index]"
+seed = "seed of the training [1]"
+key = "what a queue would be ordered by, higher for longer; comparable within predictor, seed and fold [1]"
+tokens = "predicted length; missing for a key without a unit [tokens]"
+"""
+
+
+def enter(fields: Mapping[str, object], date: str, text: str) -> str:
+    """Return the catalogue's text with the entry of the recorded predictions, in place of an older one.
+
+    Parameters
+    ----------
+    fields
+        From `write`.
+    date : str
+        Day of the recording.
+    text : str
+        ``data/catalogue.toml``.
+    """
+    head = f'[[dataset]]\nname = "{NAME}"'
+    before, found, after = text.partition(head)
+    rest = after.partition("[[dataset]]") if found else ("", "", "")
+    later = f"\n{rest[1]}{rest[2]}" if rest[1] else ""
+    return f"{before.rstrip()}\n\n{ENTRY.format(name=NAME, date=date, **fields)}{later}"
+
+
 def read() -> pd.DataFrame:
-    """Return the recorded predictions, a row a set, predictor, seed and prompt."""
-    return catalogue.frame(NAME)
+    """Return the recorded predictions, a row a set, predictor, seed and prompt; none where nothing is recorded yet."""
+    return catalogue.frame(NAME) if NAME in catalogue.names() else pd.DataFrame(columns=list(COLUMNS))
 
 
 def predictors(rows: pd.DataFrame, answers: PromptSet) -> list[str]:
@@ -101,7 +164,7 @@ def by_seed(rows: pd.DataFrame, answers: PromptSet, predictor: str) -> list[pd.D
 
 
 def prompt_tokens(answers: PromptSet) -> np.ndarray:
-    """Return the length of each prompt [prompts] in the tokens of the model that answered it.
+    """Return the length of each prompt [prompts] in the tokens of the model that answered it (HaluEval: in words).
 
     Raises
     ------
@@ -112,8 +175,11 @@ def prompt_tokens(answers: PromptSet) -> np.ndarray:
         frame = catalogue.frame(answers.name).drop_duplicates("prompt_id").set_index("prompt_id")["prompt_tokens"]
     elif answers.name == "castillo-lengths":
         frame = castillo()[0].drop_duplicates("prompt_id").set_index("prompt_id")["input_tokens"]
+    elif answers.name == "halueval-general":
+        return np.array([len(prompt.split()) for prompt in answers.prompts])
     else:
-        raise InputError(f"{answers.name}: prompts not counted; allowed: ssjf-smollm2-lengths, castillo-lengths")
+        known = "ssjf-smollm2-lengths, castillo-lengths, halueval-general"
+        raise InputError(f"{answers.name}: prompts not counted; allowed: {known}")
     return frame.reindex(answers.prompt_id).fillna(frame.median()).to_numpy().astype(np.int64)
 
 
@@ -209,18 +275,19 @@ def binary_draws(answers: PromptSet, runs: Sequence[pd.DataFrame], draws: int = 
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Gather a folder of out-of-fold predictions into the file in git and print its catalogue fields."""
+    """Gather a folder of out-of-fold predictions into the file in git, and enter it into the catalogue."""
     parser = argparse.ArgumentParser(prog="python -m credence.ssjf.evaluate.recorded_lengths", description=main.__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--out", type=Path, default=paths.data_dir() / "ssjf" / "recorded-predictions.parquet")
     given = parser.parse_args(arguments)
     try:
         rows = gather(given.folder)
-        for name, value in write(rows, given.out).items():
-            print(f"{name} = {value!r}".replace("'", '"'))
-        print(rows.groupby(["set", "predictor", "seed"]).size().to_string(), file=sys.stderr)
     except InputError as error:
         sys.exit(f"error: {error}")
+    fields = write(rows, paths.data_dir() / "ssjf" / "recorded-predictions.parquet")
+    place = paths.data_dir() / "catalogue.toml"
+    today = datetime.now(UTC).date().isoformat()
+    write_atomic(place, enter(fields, today, place.read_text(encoding="utf-8")))
+    print(rows.groupby(["set", "predictor", "seed"]).size().to_string())
 
 
 if __name__ == "__main__":
