@@ -8,10 +8,11 @@ compute the same numbers, up to rounding.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import importlib.util
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from credence.bench.errors import InputError
@@ -57,12 +58,19 @@ class Encoder:
         What the weights are, for every report.
     digest : str
         16 hex digits over names and numbers of the weights, for cache keys.
+    frozen_states : dict
+        Token states of prompts after its lowest layers, kept between trainings that freeze these.
     """
 
     model: DistilBertModel
     tokenizer: object
     label: str
     digest: str
+    frozen_states: dict = field(default_factory=dict, repr=False, compare=False)
+
+    def copy_model(self) -> DistilBertModel:
+        """Return a copy of the model, to be trained or overwritten."""
+        return copy.deepcopy(self.model)
 
 
 def minilm_folder() -> Path:

@@ -40,13 +40,28 @@ class ProxyNet(nn.Module):
         self.out = nn.Linear(HIDDEN, width)
         self.auxiliary = nn.Linear(HIDDEN, auxiliary) if auxiliary else None
 
-    def summary(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Return the encoder's summary [prompts, dim] of word pieces `ids` [prompts, tokens]; `mask`: 1 for tokens."""
-        states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+    def lower(self, ids: torch.Tensor, mask: torch.Tensor, layers: int) -> torch.Tensor:
+        """Return the token states [prompts, tokens, dim] after the lowest `layers` of word pieces [prompts, tokens]."""
+        return self._through(self.encoder.embeddings(ids), mask, slice(0, layers))
+
+    def upper(self, states: torch.Tensor, mask: torch.Tensor, layers: int) -> torch.Tensor:
+        """Return the summary [prompts, dim] of token states that left the lowest `layers`; `mask` is 1 for tokens."""
+        states = self._through(states, mask, slice(layers, None))
         if self.pooling == "first":
             return states[:, 0]
         weight = mask.unsqueeze(2).to(states.dtype)
         return (states * weight).sum(1) / weight.sum(1)
+
+    def summary(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return the encoder's summary [prompts, dim] of word pieces `ids` [prompts, tokens]; `mask`: 1 for tokens."""
+        return self.upper(self.lower(ids, mask, 0), mask, 0)
+
+    def _through(self, states: torch.Tensor, mask: torch.Tensor, layers: slice) -> torch.Tensor:
+        # a batch without padding needs no mask, and attention is faster without one
+        seen = None if bool(mask.all()) else mask.bool()[:, None, None, :].expand(-1, 1, mask.shape[1], -1)
+        for layer in self.encoder.transformer.layer[layers]:
+            states = layer(states, seen)
+        return states
 
     def heads(self, summary: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return the head's output [prompts, width] and the auxiliary one [prompts, auxiliary] or None."""
@@ -90,5 +105,10 @@ def padded(pieces: Sequence[np.ndarray], pad: int) -> tuple[torch.Tensor, torch.
     ids = np.full((len(pieces), longest), pad, dtype=np.int64)
     for place, row in enumerate(pieces):
         ids[place, : len(row)] = row
-    lengths = np.array([len(row) for row in pieces])
-    return torch.from_numpy(ids), torch.from_numpy((np.arange(longest) < lengths[:, None]).astype(np.int64))
+    return torch.from_numpy(ids), token_mask([len(row) for row in pieces])
+
+
+def token_mask(sizes: Sequence[int]) -> torch.Tensor:
+    """Return the mask [prompts, longest]: 1 for the tokens of prompts of `sizes` word pieces, 0 for padding."""
+    sizes = np.asarray(sizes)
+    return torch.from_numpy((np.arange(sizes.max()) < sizes[:, None]).astype(np.int64))
