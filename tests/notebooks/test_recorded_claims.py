@@ -120,6 +120,24 @@ def proxy_cut(ending):
     return compute
 
 
+@cache
+def engine_trials_frame():
+    from credence.ssjf.evaluate import engine_trials
+
+    trials = engine_trials.recorded()
+    return engine_trials.forecast(trials.runs, trials.profile)
+
+
+def engine(function, name):
+    def compute():
+        from credence.ssjf.evaluate import engine_trials
+
+        draws = getattr(engine_trials, function)(engine_trials_frame(), 200, np.random.default_rng(5))
+        return draws[name].mean()
+
+    return compute
+
+
 MEASURED = {"batching": "continuous", "engine": "vllm-rtxpro6000-llama3-8b"}
 AGAIN = {
     "released_cut_none": audit("none", (1,), "jct_cut"),
@@ -146,6 +164,12 @@ AGAIN = {
     "map_cut_rho95_slots1": cell(0.95, 1, "own", "cut", 6_000),
     "map_cut_rho80_slots16": cell(0.8, 16, "own", "cut", 6_000),
     "p99_change_rho95_slots1": cell(0.95, 1, "own", "p99_change", 6_000),
+    "engine_error_fcfs": engine("error_draws", "fcfs"),
+    "engine_error_ssjf": engine("error_draws", "ssjf"),
+    "engine_cut_steady": engine("cut_draws", "steady"),
+    "engine_cut_bursty": engine("cut_draws", "bursty"),
+    "engine_predictor_p99_ms": engine("predictor_draws", "latency_p99_ms"),
+    "engine_predictor_share": engine("predictor_draws", "share"),
     "cut_continuous_fitted": cell(0.9, 16, 0.63, "cut", 4_000, **MEASURED),
     "family_share_of_ceiling": family_share,
     "proxy_cut_castillo": proxy_cut("castillo"),

@@ -100,6 +100,23 @@ def test_a_trace_that_needs_more_prompts_than_there_are_is_refused(prompts, leng
         trial.design(long, prompts, lengths, PROFILE, seed=3)
 
 
+def test_a_trace_that_came_to_the_list_is_added_and_another_one_refused(prompts, lengths, tmp_path, monkeypatch):
+    monkeypatch.setattr(trial.catalogue, "frame", lambda name: lengths)
+    first = trial.planned(tmp_path, TRACES[:1], prompts, PROFILE, 3)
+    both = trial.planned(tmp_path, TRACES, prompts, PROFILE, 3)
+    pd.testing.assert_frame_equal(both.iloc[: len(first)], first)
+    assert set(both["trace"]) == {"a", "b"}
+    with pytest.raises(InputError, match="other traces than those asked for"):
+        trial.planned(tmp_path, (trial.Trace("a", 2, 0.8, 1.0, 50.0),), prompts, PROFILE, 3)
+
+
+def test_a_machine_that_changes_between_runs_widens_the_interval(runs):
+    frame = engine_trials.forecast(runs, PROFILE)
+    steady = engine_trials.cut_draws(frame, 300, np.random.default_rng(0))["a"]
+    slow = frame.assign(jct_s=frame["jct_s"] * np.where(frame["repeat"] == 1, 1.3, 1.0))
+    assert engine_trials.cut_draws(slow, 300, np.random.default_rng(0))["a"].std() > 1.5 * steady.std()
+
+
 @pytest.fixture(scope="module")
 def runs(plan, tmp_path_factory):
     return served(tmp_path_factory.mktemp("runs"), plan)

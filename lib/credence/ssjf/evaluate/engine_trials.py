@@ -177,20 +177,24 @@ def by_policy(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _resampled(frame: pd.DataFrame, column: str, draws: int, rng: np.random.Generator) -> dict:
-    """Return draws of the mean of `column` by (trace, policy): the same prompts of a trace for every policy."""
+    """Return draws of the mean of `column` by (trace, policy): the same prompts of a trace for every policy.
+
+    Runs are drawn too: a machine that is slower in one run than in another would else look like a policy's doing.
+    """
     found = {}
     for trace, part in frame.groupby("trace", sort=False):
-        requests = np.sort(part["request"].unique())
-        chosen = rng.integers(len(requests), size=(draws, len(requests)))
+        count = part["request"].nunique()
+        chosen = rng.integers(count, size=(draws, count))
         for policy, mine in part.groupby("policy", sort=False):
-            means = mine.groupby("request")[column].mean().reindex(requests).to_numpy()
-            found[trace, policy] = means[chosen].mean(axis=1)
+            values = mine.pivot(index="repeat", columns="request", values=column).to_numpy()
+            runs = rng.multinomial(len(values), np.full(len(values), 1 / len(values)), size=draws) / len(values)
+            found[trace, policy] = np.take_along_axis(runs @ values, chosen, axis=1).mean(axis=1)
     return found
 
 
 def error_draws(frame: pd.DataFrame, draws: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Return, for each policy, draws of its largest absolute error over the traces [%], over prompts resampled."""
-    both = frame[["trace", "policy", "request"]]
+    """Return, for each policy, draws of its largest absolute error over the traces [%], over prompts and runs."""
+    both = frame[["trace", "policy", "repeat", "request"]]
     state = rng.bit_generator.state
     real = _resampled(both.assign(value=frame["jct_s"]), "value", draws, rng)
     rng.bit_generator.state = state  # the same prompts for both sides of the ratio
@@ -205,7 +209,7 @@ def error_draws(frame: pd.DataFrame, draws: int, rng: np.random.Generator) -> di
 def cut_draws(
     frame: pd.DataFrame, draws: int, rng: np.random.Generator, column: str = "jct_s"
 ) -> dict[str, np.ndarray]:
-    """Return, for each trace, draws of SSJF's cut of the mean completion time against FCFS [%], over its prompts."""
+    """Return, for each trace, draws of SSJF's cut of the mean completion time [%], over prompts and runs."""
     means = _resampled(frame, column, draws, rng)
     traces = dict.fromkeys(trace for trace, _ in means)
     return {trace: 100 * (1 - means[trace, "ssjf"] / means[trace, "fcfs"]) for trace in traces}
@@ -252,8 +256,10 @@ def predictor_tau(frame: pd.DataFrame) -> float:
     return float(kendalltau(part["predicted"], part["output_tokens"]).statistic)
 
 
-def busy_stretch(frame: pd.DataFrame, trace: str, repeat: int = 0, most: int = 16) -> pd.DataFrame:
+def busy_stretch(frame: pd.DataFrame, trace: str | None = None, repeat: int = 0, most: int = 16) -> pd.DataFrame:
     """Return the requests around the longest queue of a trace, as both policies really served them.
+
+    Without a name, of the trace in which a request waited longest.
 
     Returns
     -------
@@ -261,6 +267,8 @@ def busy_stretch(frame: pd.DataFrame, trace: str, repeat: int = 0, most: int = 1
         ``system``, ``request``, ``arrival_s``, ``start_s``, ``end_s`` [s], ``output_tokens``: at most `most` requests,
         in order of arrival, the same for every system.
     """
+    if trace is None:
+        trace = frame.loc[(frame["start_s"] - frame["arrival_s"]).idxmax(), "trace"]
     part = frame[(frame["trace"] == trace) & (frame["repeat"] == repeat)]
     fcfs = part[part["policy"] == "fcfs"].sort_values("request")
     wait = (fcfs["start_s"] - fcfs["arrival_s"]).to_numpy()
