@@ -10,6 +10,7 @@ from credence.bench.errors import InputError
 from credence.ssjf.engine import calibrate
 from credence.ssjf.infer.profile_fits import as_toml
 from credence.ssjf.model import EngineProfile, read_profiles
+from credence.ssjf.model.profiles import decode_s
 from ssjf.made_up_engine import Clock, ProfileModel
 
 TRUE = EngineProfile(
@@ -32,6 +33,14 @@ def test_known_costs_are_found_again():
     assert dict(fit.profile.decode_table)[4.0] == pytest.approx(0.08, rel=1e-3)
     assert fit.profile.decode_per_context_token_s == pytest.approx(1e-6, rel=0.02)
     assert dict(fit.profile.prefill_table)[384.0] == pytest.approx(0.9, rel=1e-3)
+
+
+def test_a_batch_beyond_the_measured_ones_is_never_cheaper():
+    frame = timings(repeats=1)
+    frame.loc[(frame["quantity"] == "decode") & (frame["batch"] == 7), "seconds"] *= 1.4  # odd sizes are slow
+    profile = calibrate.fit_profile(frame).profile
+    assert decode_s(profile, 7, 0) > decode_s(profile, 8, 0)
+    assert decode_s(profile, 32, 0) > decode_s(profile, 16, 0) > decode_s(profile, 8, 0)
 
 
 def test_an_outlier_does_not_move_the_fit():
