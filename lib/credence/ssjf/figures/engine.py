@@ -11,6 +11,8 @@ from credence.ssjf.model import EngineProfile
 from credence.ssjf.model.profiles import decode_s, prefill_s
 
 INK = "#52606D"
+# for a title, a legend and column titles, one above the other
+ROOM = {"height": 480, "margin": {"t": 130}, "legend": {"y": 1.12, "yanchor": "bottom"}}
 PAPER_PEAK_MS = 38.0  # peak of the released overhead plot
 
 
@@ -78,7 +80,7 @@ def benchmarks(rows: pd.DataFrame, profile: EngineProfile) -> go.Figure:
     fig.update_xaxes(title_text="requests in the batch", dtick=1, row=1, col=1)
     fig.update_xaxes(title_text="prompt tokens in all [tokens]", row=1, col=2)
     fig.update_yaxes(title_text="time [ms]", rangemode="tozero")
-    return fig.update_layout(title="What one pass costs, measured and fitted", margin={"t": 110})
+    return fig.update_layout(title="What one pass costs, measured and fitted", **ROOM)
 
 
 def real_and_simulated(runs: pd.DataFrame) -> go.Figure:
@@ -158,7 +160,7 @@ def completion_times(frame: pd.DataFrame) -> go.Figure:
             )
         fig.update_xaxes(title_text="job completion time t [s]", rangemode="tozero", row=1, col=column)
     fig.update_yaxes(title_text="requests that take longer than t [share]", tickformat=".0%", col=1)
-    return fig.update_layout(title="Completion times on the real engine", margin={"t": 110})
+    return fig.update_layout(title="Completion times on the real engine", **ROOM)
 
 
 def timeline(frame: pd.DataFrame) -> go.Figure:
@@ -213,7 +215,7 @@ def timeline(frame: pd.DataFrame) -> go.Figure:
         fig.update_yaxes(autorange="reversed", row=1, col=column)
     fig.update_yaxes(title_text="request [number in order of arrival]", dtick=2, col=1)
     title = "A busy stretch of the real engine, in two orders"
-    return fig.update_layout(title=title, bargap=0.25, height=460, margin={"t": 110})
+    return fig.update_layout(title=title, bargap=0.25, **ROOM)
 
 
 def request_errors(frame: pd.DataFrame) -> go.Figure:
