@@ -63,7 +63,16 @@ def made_up(count=48, seed=0):
 
 
 ANSWERS = made_up()
-QUICK = fast_settings(epochs=12, tuned_epochs=12, encoder_lr=1e-3, head_lr=5e-3, batch=8, max_tokens=32)
+QUICK = fast_settings(
+    epochs=12,
+    tuned_epochs=12,
+    encoder_lr=1e-3,
+    head_lr=5e-3,
+    batch=8,
+    max_tokens=32,
+    frozen_layers=0,
+    precision="float32",
+)
 VALIDATION = np.arange(len(ANSWERS)) % 4 == 0
 
 
