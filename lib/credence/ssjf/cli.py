@@ -1,4 +1,4 @@
-"""``credence ssjf``: scheduling studies on one's own requests."""
+"""``credence ssjf``: scheduling, prediction and a real engine on one's own data."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -6,12 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from credence.bench.errors import InputError, choose
+from credence.ssjf.cli_predict import predict
+from credence.ssjf.cli_serve import serve_trace
 
 if TYPE_CHECKING:
     import pandas as pd
 
 # Imports of numba and pandas stand inside the commands, so that `credence --help` need not wait for them.
 app = typer.Typer(help="SSJF on your own data.", no_args_is_help=True)
+
+
+app.command()(predict)
+app.command("serve-trace")(serve_trace)
 
 
 @app.callback()
