@@ -129,7 +129,7 @@ def real_and_simulated(runs: pd.DataFrame) -> go.Figure:
             hovertemplate="real: %{y:.2f} s<extra></extra>",
         )
     labels = [f"{NAMES[policy]}<br>{trace}" for trace, policy in places]
-    fig.update_xaxes(tickvals=list(places.values()), ticktext=labels, title_text="policy and trace")
+    fig.update_xaxes(tickvals=list(places.values()), ticktext=labels, title_text="policy and trace [name]")
     fig.update_yaxes(title_text="mean job completion time [s]", rangemode="tozero")
     return fig.update_layout(title="A real engine and the simulator's forecast of it")
 
