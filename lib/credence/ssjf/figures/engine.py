@@ -77,7 +77,7 @@ def benchmarks(rows: pd.DataFrame, profile: EngineProfile) -> go.Figure:
                 row=1,
                 col=column,
             )
-    fig.update_xaxes(title_text="requests in the batch", dtick=1, row=1, col=1)
+    fig.update_xaxes(title_text="batch [requests]", dtick=1, row=1, col=1)
     fig.update_xaxes(title_text="prompt tokens in all [tokens]", row=1, col=2)
     fig.update_yaxes(title_text="time [ms]", rangemode="tozero")
     return fig.update_layout(title="What one pass costs, measured and fitted", **ROOM)
