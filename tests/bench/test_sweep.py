@@ -199,8 +199,11 @@ def test_ctrl_c_keeps_what_is_finished(scheduler, write, tmp_path, capfd, monkey
         return kept[-1]
 
     monkeypatch.setattr(store.Store, "write", keep_two)
+    # a shell without job control starts background jobs deaf to Ctrl-C, and the tests with them
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.raises(KeyboardInterrupt):
         sweep.run(grid, scheduler=scheduler)
+    signal.signal(signal.SIGINT, before)
     assert "interrupted: 2 of 6 points are kept" in capfd.readouterr().err
     monkeypatch.setattr(store.Store, "write", keep)
     table = tmp_path / "reports/sweeps/g/g.parquet"

@@ -40,9 +40,11 @@ def rows_of(answers, predictor, run, seed=0):
 def test_files_are_gathered_written_and_read_back(tmp_path):
     answers = made_up()
     parts = {"b": rows_of(answers, "two", noisy(answers, 0.5)), "a": rows_of(answers, "one", noisy(answers, 0.2), 1)}
+    found = tmp_path / "found"
+    found.mkdir()
     for name, part in parts.items():
-        part.assign(more="not kept").to_parquet(tmp_path / f"{name}.parquet")
-    rows = recorded_lengths.gather(tmp_path)
+        part.assign(more="not kept").to_parquet(found / f"{name}.parquet")
+    rows = recorded_lengths.gather(found)
     assert list(rows) == list(recorded_lengths.COLUMNS)
     fields = recorded_lengths.write(rows, tmp_path / "out" / "recorded.parquet")
     again = pd.read_parquet(tmp_path / "out" / "recorded.parquet")
@@ -51,7 +53,7 @@ def test_files_are_gathered_written_and_read_back(tmp_path):
     assert recorded_lengths.predictors(again, answers) == ["one", "two"]
     (run,) = recorded_lengths.by_seed(again, answers, "two")
     assert run["key"].to_numpy() == pytest.approx(noisy(answers, 0.5)["key"].to_numpy(), rel=1e-6)
-    assert recorded_lengths.write(recorded_lengths.gather(tmp_path), tmp_path / "x.parquet") == fields
+    assert recorded_lengths.write(recorded_lengths.gather(found), tmp_path / "x.parquet") == fields
 
 
 def test_the_catalogue_gets_one_entry_wherever_it_stood():
