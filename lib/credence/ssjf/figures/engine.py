@@ -7,6 +7,7 @@ from plotly.subplots import make_subplots
 
 from credence.bench.theme import COLOURS, SPARE, band, colour
 from credence.ssjf.evaluate.engine_trials import GOAL, NAMES
+from credence.ssjf.figures.schedule import service_bars
 from credence.ssjf.model import EngineProfile
 from credence.ssjf.model.profiles import decode_s, prefill_s
 
@@ -179,38 +180,7 @@ def timeline(frame: pd.DataFrame) -> go.Figure:
     begin, end = frame["arrival_s"].min(), frame["end_s"].max()
     for column, system in enumerate(systems, start=1):
         part = frame[frame["system"] == system]
-        gaps = np.full(len(part), np.nan)
-        fig.add_scatter(
-            x=np.column_stack([part["arrival_s"], part["start_s"], gaps]).ravel(),
-            y=np.column_stack([part["request"], part["request"], gaps]).ravel(),
-            mode="lines",
-            line={"color": COLOURS["neutral"], "width": 2},
-            name="waiting",
-            showlegend=column == 1,
-            hoverinfo="skip",
-            row=1,
-            col=column,
-        )
-        fig.add_bar(
-            x=part["end_s"] - part["start_s"],
-            base=part["start_s"],
-            y=part["request"],
-            orientation="h",
-            marker={
-                "color": part["output_tokens"],
-                "colorscale": "Viridis",
-                "cmin": 0,
-                "cmax": frame["output_tokens"].max(),
-                "showscale": column == 1,
-                "colorbar": {"title": {"text": "answer<br>[tokens]"}, "len": 0.9},
-            },
-            name="being served",
-            showlegend=column == 1,
-            customdata=part["output_tokens"],
-            hovertemplate="request %{y}: %{customdata} tokens<extra></extra>",
-            row=1,
-            col=column,
-        )
+        service_bars(fig, part, column, frame["output_tokens"].max())
         fig.update_xaxes(title_text="time [s]", range=[begin - 1, end + 1], row=1, col=column)
         fig.update_yaxes(autorange="reversed", row=1, col=column)
     fig.update_yaxes(title_text="request [number in order of arrival]", dtick=2, col=1)

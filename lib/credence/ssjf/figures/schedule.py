@@ -108,6 +108,53 @@ def theory_check(frame: pd.DataFrame) -> go.Figure:
     return fig.update_layout(title="The simulator against theory that is exact")
 
 
+def service_bars(fig: go.Figure, part: pd.DataFrame, column: int, longest: float) -> None:
+    """Add one schedule to a panel: waiting as a thin line, service as a bar in the colour of the answer's length.
+
+    Parameters
+    ----------
+    fig : plotly.graph_objects.Figure
+        With subplots in one row.
+    part : pandas.DataFrame
+        ``request``, ``arrival_s``, ``start_s``, ``end_s`` [s], ``output_tokens`` [tokens].
+    column : int
+        Panel, from 1; the first one gets legend and colour bar.
+    longest : float
+        Upper end of the colour scale [tokens].
+    """
+    gaps = np.full(len(part), np.nan)
+    fig.add_scatter(
+        x=np.column_stack([part["arrival_s"], part["start_s"], gaps]).ravel(),
+        y=np.column_stack([part["request"], part["request"], gaps]).ravel(),
+        mode="lines",
+        line={"color": COLOURS["neutral"], "width": 2},
+        name="waiting",
+        showlegend=column == 1,
+        row=1,
+        col=column,
+    )
+    fig.add_bar(
+        x=part["end_s"] - part["start_s"],
+        base=part["start_s"],
+        y=part["request"],
+        orientation="h",
+        marker={
+            "color": part["output_tokens"],
+            "colorscale": "Viridis",
+            "cmin": 0,
+            "cmax": longest,
+            "showscale": column == 1,
+            "colorbar": {"title": {"text": "answer<br>[tokens]"}, "len": 0.9},
+        },
+        name="being served",
+        showlegend=column == 1,
+        customdata=part["output_tokens"],
+        hovertemplate="request %{y}: %{customdata} tokens<extra></extra>",
+        row=1,
+        col=column,
+    )
+
+
 def gantt(frame: pd.DataFrame) -> go.Figure:
     """Draw who waited for whom: waiting as a thin line, service as a bar (``steady.explain``), one panel a system."""
     systems = list(dict.fromkeys(frame["system"]))
@@ -122,37 +169,7 @@ def gantt(frame: pd.DataFrame) -> go.Figure:
     top = frame["output_tokens"].max()
     for column, system in enumerate(systems, start=1):
         part = frame[frame["system"] == system]
-        gaps = np.full(len(part), np.nan)
-        fig.add_scatter(
-            x=np.column_stack([part["arrival_s"], part["start_s"], gaps]).ravel(),
-            y=np.column_stack([part["request"], part["request"], gaps]).ravel(),
-            mode="lines",
-            line={"color": COLOURS["neutral"], "width": 2},
-            name="waiting",
-            showlegend=column == 1,
-            row=1,
-            col=column,
-        )
-        fig.add_bar(
-            x=part["end_s"] - part["start_s"],
-            base=part["start_s"],
-            y=part["request"],
-            orientation="h",
-            marker={
-                "color": part["output_tokens"],
-                "colorscale": "Viridis",
-                "cmin": 0,
-                "cmax": top,
-                "showscale": column == 1,
-                "colorbar": {"title": {"text": "answer<br>[tokens]"}, "len": 0.9},
-            },
-            name="being served",
-            showlegend=column == 1,
-            customdata=part["output_tokens"],
-            hovertemplate="request %{y}: %{customdata} tokens<extra></extra>",
-            row=1,
-            col=column,
-        )
+        service_bars(fig, part, column, top)
         fig.update_xaxes(title_text="time [s]", row=1, col=column)
     fig.update_yaxes(title_text="request [number in order of arrival]", autorange="reversed", dtick=2, col=1)
     fig.update_yaxes(autorange="reversed", col=2)
