@@ -11,24 +11,11 @@ from credence.ssjf import model, world
 from credence.ssjf.engine import Sequence, serve
 from credence.ssjf.infer import POLICIES
 from credence.ssjf.infer.policies import policy
+from ssjf.made_up_engine import Clock
 
 PROFILE = dataclasses.replace(
     model.profile("vllm-rtx4090-llama3-8b"), decode_table=None, kv_tokens=None, preemption="recompute"
 )
-
-
-class Clock:
-    """A clock that moves only when it is told to."""
-
-    def __init__(self):
-        self.seconds = 0.0
-
-    def now(self):
-        return self.seconds
-
-    def wait_until(self, instant):
-        assert instant > self.seconds
-        self.seconds = instant
 
 
 class MadeUpModel:

@@ -243,14 +243,7 @@ def bind_head(name: str, scale: Scale) -> Head:
     if name.startswith("ordinal"):
         return _ordinal_head(name, scale)
     if name == "listwise":
-        return Head(
-            name,
-            1,
-            scale,
-            lambda output, targets: listwise_loss(output[:, 0], targets),
-            lambda output: output[:, 0],
-            None,
-        )
+        return _listwise_head(scale)
     return _quantile_head(scale)
 
 
