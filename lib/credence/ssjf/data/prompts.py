@@ -18,6 +18,7 @@ from credence.bench import paths, seeds
 from credence.bench.errors import InputError
 
 TEMPLATES = "ssjf/prompt_templates.toml"
+SCOPED = 0.55  # share of prompts without a length hint of their own that are given one
 MOST_TRIES = 400  # draws without a new prompt before a family counts as exhausted
 
 _SLOT = re.compile(r"\{(\w+)\}")
@@ -85,7 +86,7 @@ def generate_prompts(count: int = 1200, seed: int = 0) -> pd.DataFrame:
     rows = []
     for number, family in enumerate(families):
         share = count // len(families) + (number < count % len(families))
-        rows += _family_prompts(templates, family, share, seeds.generator(seed, "prompts", family["name"]))
+        rows += _family_prompts(templates, family, share, seed)
     return pd.DataFrame(rows).sort_values("prompt_id", ignore_index=True)
 
 
@@ -96,8 +97,9 @@ def read_templates() -> dict:
     Returns
     -------
     dict
-        ``tables`` (slot -> topic -> fillers), ``lists`` and ``texts`` (slot -> fillers), ``family`` (a list of tables
-        with ``name``, ``phrasings`` and, where no slot gives it, ``topic``).
+        ``tables`` (slot -> topic -> fillers), ``lists`` and ``texts`` (slot -> fillers), ``scopes`` (short, long
+        -> wishes), ``family`` (a list of tables with ``name``, ``phrasings``, ``asked`` (short or long) unless it takes
+        both, and ``topic`` where no slot gives it).
 
     Raises
     ------
@@ -124,8 +126,9 @@ def read_templates() -> dict:
     return templates
 
 
-def _family_prompts(templates: dict, family: dict, count: int, rng: np.random.Generator) -> list[dict]:
+def _family_prompts(templates: dict, family: dict, count: int, seed: int) -> list[dict]:
     """Return `count` distinct prompts of a family, going round its phrasings."""
+    rng, scopes = (seeds.generator(seed, name, family["name"]) for name in ("prompts", "scopes"))
     seen: set[str] = set()
     rows: list[dict] = []
     tries = turn = 0
@@ -142,17 +145,32 @@ def _family_prompts(templates: dict, family: dict, count: int, rng: np.random.Ge
             continue
         seen.add(text.lower())
         tries = 0
+        hinted = has_length_hint(instruction)
+        text, asked = _scoped(templates, family, text, hinted, scopes)
         rows.append(
             {
                 "prompt_id": f"{family['name']}-{len(rows):04d}",
                 "family": family["name"],
                 "phrasing": number,
                 "topic": family.get("topic") or topic,
-                "length_hint": has_length_hint(instruction),
+                "length_hint": hinted or asked,
                 "prompt": text,
             }
         )
     return rows
+
+
+def _scoped(templates: dict, family: dict, text: str, hinted: bool, rng: np.random.Generator) -> tuple[str, bool]:
+    """Return a prompt with a wish for a short or a long answer, or as it is, and whether it has one now."""
+    sides = [family["asked"]] if "asked" in family else ["short", "long"]
+    wishes = [wish for side in sides for wish in templates["scopes"][side]]
+    said, which = rng.random(2)  # two draws a prompt, so that a longer list of prompts begins with a shorter one's
+    if hinted or said >= SCOPED:
+        return text, False
+    wish = wishes[int(which * len(wishes))]
+    if wish.endswith(":"):
+        return f"{wish} {text}", True
+    return f"{text}{'\n\n' if '\n' in text else ' '}{wish}", True
 
 
 def _fill(templates: dict, phrasing: str, rng: np.random.Generator) -> tuple[str, str, str]:

@@ -72,9 +72,9 @@ class Trace:
 
 
 TRACES = (
-    Trace("steady", 4, 0.88, 1.0, 70.0),
-    Trace("bursty", 8, 0.7, 2.0, 70.0),
-    Trace("burst", 4, 5.0, 1.0, 23.0),  # far above capacity, then drained: the released evaluation's kind of queue
+    Trace("steady", 4, 0.95, 1.0, 120.0),
+    Trace("bursty", 8, 0.9, 2.0, 120.0),
+    Trace("burst", 4, 5.0, 1.0, 24.0),  # far above capacity, then drained: the released evaluation's kind of queue
 )
 
 
