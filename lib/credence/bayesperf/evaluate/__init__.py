@@ -1,0 +1,1 @@
+"""How good an estimate is: metrics, and the studies that compute them."""
