@@ -89,7 +89,9 @@ def test_intervals_cover_what_they_say():
     for level in metrics.LEVELS:
         low, high = metrics.interval(mean, sd, level)
         assert metrics.coverage(low, high, truth) == pytest.approx(level, abs=0.02)
-        assert metrics.width(low, high, truth.mean(axis=0)) == pytest.approx(2 * stats.norm.ppf(0.5 + level / 2) / 100, 1e-3)
+        assert metrics.width(low, high, truth.mean(axis=0)) == pytest.approx(
+            2 * stats.norm.ppf(0.5 + level / 2) / 100, 1e-3
+        )
     low, _ = metrics.interval(np.array([1.0]), np.array([5.0]), 0.9)
     assert low[0] == 0
     with pytest.raises(InputError, match="level"):

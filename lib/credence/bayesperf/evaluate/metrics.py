@@ -77,7 +77,9 @@ def dtw_distance(first: np.ndarray, second: np.ndarray, window: int | None = Non
     widest = max(first.size, second.size)
     window = widest if window is None else window
     if not abs(first.size - second.size) <= window:
-        raise InputError(f"window is {window!r} for {first.size} and {second.size} values; allowed: their difference on")
+        raise InputError(
+            f"window is {window!r} for {first.size} and {second.size} values; allowed: their difference on"
+        )
     return float(_dtw(first, second, min(window, widest)))
 
 

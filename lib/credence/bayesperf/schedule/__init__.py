@@ -1,0 +1,10 @@
+"""Which events are on a counter in which slice.
+
+A *schedule* is a bool array [period, events]; columns of fixed counters are True throughout. `repeat` lays it over a run.
+"""
+
+from credence.bayesperf.schedule.blanket import markov_blanket
+from credence.bayesperf.schedule.optimal import a_optimal, expected_error
+from credence.bayesperf.schedule.rotation import linux_round_robin, repeat
+
+__all__ = ["a_optimal", "expected_error", "linux_round_robin", "markov_blanket", "repeat"]
