@@ -138,5 +138,5 @@ def test_the_command_refuses_before_it_loads_a_model(tmp_path, monkeypatch, argu
 
 def test_the_file_of_requests_is_not_overwritten(tmp_path):
     path = written(tmp_path, GOOD)
-    with pytest.raises(InputError, match="is the file of requests"):
+    with pytest.raises(InputError, match="is the file that is read"):
         run(path, "--out", path)

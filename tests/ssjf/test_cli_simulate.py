@@ -163,7 +163,7 @@ def test_a_policy_that_predicts_needs_predictions(folder, policy):
 
 def test_the_requests_are_never_overwritten(folder):
     before = (folder / "requests.csv").read_text()
-    with pytest.raises(InputError, match="file of requests"):
+    with pytest.raises(InputError, match="file that is read"):
         run(folder, "--out", str(folder / "requests.csv"))
     with pytest.raises(InputError, match="not a file"):
         run(folder, "--out", str(folder))

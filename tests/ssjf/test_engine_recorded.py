@@ -7,7 +7,7 @@ import pytest
 
 from credence.bench import catalogue
 from credence.ssjf.data.prompts import generate_prompts
-from credence.ssjf.engine import calibrate, trial
+from credence.ssjf.engine import calibrate, traces, trial
 from credence.ssjf.evaluate import engine_trials
 from credence.ssjf.figures import engine as figures
 
@@ -30,12 +30,12 @@ def test_the_frozen_profile_is_the_fit_to_the_micro_benchmarks(trials):
 def test_the_traces_are_those_of_the_plan(trials):
     """Arrivals follow from the frozen profile and the measured lengths alone: designed again, they are the same."""
     prompts = generate_prompts(trial.PROMPTS, 0)
-    plan = trial.design(trial.TRACES, prompts, catalogue.frame(trial.LENGTHS), trials.profile, 0)
+    plan = traces.design(traces.TRACES, prompts, catalogue.frame(trial.LENGTHS), trials.profile, 0)
     for (name, _, _), part in trials.runs.groupby(engine_trials.KEYS):
         wanted = plan[plan["trace"] == name]
         assert part["prompt_id"].tolist() == wanted["prompt_id"].tolist()
         np.testing.assert_allclose(part["arrival_s"], wanted["arrival_s"])
-    families = set(trial.trace_families(0, prompts))
+    families = set(traces.trace_families(0, prompts))
     assert set(trials.runs["prompt_id"].str.rsplit("-", n=1).str[0]) <= families
 
 

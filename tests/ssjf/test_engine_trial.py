@@ -6,7 +6,7 @@ import pytest
 
 from credence.bench.errors import InputError
 from credence.ssjf.data.prompts import generate_prompts
-from credence.ssjf.engine import Sequence, serve, trial
+from credence.ssjf.engine import Sequence, serve, traces, trial
 from credence.ssjf.evaluate import engine_trials
 from credence.ssjf.model import EngineProfile
 from credence.ssjf.world.arrivals import capacity_rate
@@ -18,7 +18,7 @@ PROFILE = EngineProfile(
     decode_table=((1, 0.05), (8, 0.11)),
     decode_per_context_token_s=1e-5,
 )
-TRACES = (trial.Trace("a", 2, 0.9, 1.0, 50.0), trial.Trace("b", 4, 0.7, 2.0, 50.0))
+TRACES = (traces.Trace("a", 2, 0.9, 1.0, 50.0), traces.Trace("b", 4, 0.7, 2.0, 50.0))
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def lengths(prompts):
 
 @pytest.fixture(scope="module")
 def plan(prompts, lengths):
-    return trial.design(TRACES, prompts, lengths, PROFILE, seed=3)
+    return traces.design(TRACES, prompts, lengths, PROFILE, seed=3)
 
 
 def tokens_of(text):
@@ -68,8 +68,8 @@ def served(folder, plan, seconds=0.0, order=trial.ORDER):
 
 
 def test_the_traces_offer_the_stated_load_with_prompts_of_their_own_families(plan, prompts, lengths):
-    families = trial.trace_families(3, prompts)
-    assert len(families) == trial.FAMILIES
+    families = traces.trace_families(3, prompts)
+    assert len(families) == traces.FAMILIES
     assert set(plan["prompt_id"].map(prompts.set_index("prompt_id")["family"])) <= set(families)
     assert plan["prompt_id"].is_unique
     known = lengths[lengths["family"].isin(families)]
@@ -85,19 +85,19 @@ def test_the_traces_offer_the_stated_load_with_prompts_of_their_own_families(pla
         offered = (len(part) - 1) / part["arrival_s"].iloc[-1]
         assert offered == pytest.approx(trace.load * most)
         assert part["arrival_s"].is_monotonic_increasing
-    pd.testing.assert_frame_equal(plan, trial.design(TRACES, prompts, lengths, PROFILE, seed=3))
+    pd.testing.assert_frame_equal(plan, traces.design(TRACES, prompts, lengths, PROFILE, seed=3))
 
 
 def test_other_seeds_keep_other_families(prompts):
-    assert trial.trace_families(1, prompts) != trial.trace_families(2, prompts)
+    assert traces.trace_families(1, prompts) != traces.trace_families(2, prompts)
     with pytest.raises(InputError, match="families for the traces"):
-        trial.trace_families(1, prompts, 99)
+        traces.trace_families(1, prompts, 99)
 
 
 def test_a_trace_that_needs_more_prompts_than_there_are_is_refused(prompts, lengths):
-    long = (trial.Trace("long", 4, 0.9, 1.0, 9_000.0),)
+    long = (traces.Trace("long", 4, 0.9, 1.0, 9_000.0),)
     with pytest.raises(InputError, match="trace 'long' needs"):
-        trial.design(long, prompts, lengths, PROFILE, seed=3)
+        traces.design(long, prompts, lengths, PROFILE, seed=3)
 
 
 def test_a_trace_that_came_to_the_list_is_added_and_another_one_refused(prompts, lengths, tmp_path, monkeypatch):
@@ -107,7 +107,7 @@ def test_a_trace_that_came_to_the_list_is_added_and_another_one_refused(prompts,
     pd.testing.assert_frame_equal(both.iloc[: len(first)], first)
     assert set(both["trace"]) == {"a", "b"}
     with pytest.raises(InputError, match="other traces than those asked for"):
-        trial.planned(tmp_path, (trial.Trace("a", 2, 0.8, 1.0, 50.0),), prompts, PROFILE, 3)
+        trial.planned(tmp_path, (traces.Trace("a", 2, 0.8, 1.0, 50.0),), prompts, PROFILE, 3)
 
 
 def test_a_machine_that_changes_between_runs_widens_the_interval(runs):

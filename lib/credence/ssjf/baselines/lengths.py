@@ -136,16 +136,14 @@ def tfidf_tuned(
     fold = inner_folds(len(target), group, seed)
     trials = {}
     for settings in candidates:
-        guesses = np.empty((len(penalties), len(target)))
-        for number in np.unique(fold):
-            rows = np.flatnonzero(fold != number)
-            held = np.flatnonzero(fold == number)
+
+        def path(rows, held, settings=settings):
             see, terms = _terms([prompts[row] for row in rows], settings)
             others = see([prompts[row] for row in held])
-            for place, penalty in enumerate(penalties):
-                model = Ridge(alpha=penalty).fit(terms, target[rows], _some(weight, rows))
-                guesses[place, held] = model.predict(others)
-        for penalty, guess in zip(penalties, guesses, strict=True):
+            models = [Ridge(alpha=penalty).fit(terms, target[rows], _some(weight, rows)) for penalty in penalties]
+            return [model.predict(others) for model in models]
+
+        for penalty, guess in zip(penalties, _inner_guesses(fold, path), strict=True):
             trials[replace(settings, penalty=float(penalty))] = _mean_tau(target, guess, fold)
     best = max(trials, key=trials.__getitem__)
     fitted = tfidf_ridge(prompts, target, weight, settings=best)
@@ -188,10 +186,11 @@ def embedding_ridge(
     centre, scale = vectors.mean(axis=0), vectors.std(axis=0) + 1e-9
     points = (vectors - centre) / scale
     fold = inner_folds(len(target), group, seed)
-    guesses = np.empty((len(penalties), len(target)))
-    for number in np.unique(fold):
-        rows, held = fold != number, fold == number
-        guesses[:, held] = _ridge_path(points[rows], target[rows], _some(weight, rows), penalties)(points[held])
+
+    def path(rows, held):
+        return _ridge_path(points[rows], target[rows], _some(weight, rows), penalties)(points[held])
+
+    guesses = _inner_guesses(fold, path)
     best = penalties[int(np.argmax([_mean_tau(target, guess, fold) for guess in guesses]))]
     model = _ridge_path(points, target, weight, [best])
 
@@ -253,13 +252,12 @@ def stacked(
     target = _checked(prompts, target)
     if not members:
         raise InputError("no members to combine; allowed: at least one fit function")
-    fold = inner_folds(len(target), group, seed)
-    guesses = np.empty((len(target), len(members)))
-    for column, fit in enumerate(members.values()):
-        for number in np.unique(fold):
-            rows, held = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
-            member = fit([prompts[row] for row in rows], target[rows], _some(weight, rows))
-            guesses[held, column] = member([prompts[row] for row in held])
+
+    def each(rows, held):
+        fitted = [fit([prompts[row] for row in rows], target[rows], _some(weight, rows)) for fit in members.values()]
+        return [member([prompts[row] for row in held]) for member in fitted]
+
+    guesses = _inner_guesses(inner_folds(len(target), group, seed), each).T
     root = np.sqrt(np.ones(len(target)) if weight is None else np.asarray(weight, dtype=np.float64))
     centre, level = np.average(guesses, axis=0, weights=root**2), np.average(target, weights=root**2)
     shares, _ = nnls((guesses - centre) * root[:, None], (target - level) * root)
@@ -292,6 +290,16 @@ def inner_folds(count: int, group: Sequence[str] | None = None, seed: int = 0, f
     if len(names) < 2:
         raise InputError(f"{len(names)} group(s) of training prompts; allowed: 2 or more, to choose settings by")
     return (rng.permutation(len(names)) % min(folds, len(names)))[place]
+
+
+def _inner_guesses(fold: np.ndarray, predict: Callable) -> np.ndarray:
+    """Return out-of-fold guesses [ways, prompts]: ``predict(rows, held)`` gives those [ways, held] of each fold."""
+    parts = {number: np.flatnonzero(fold == number) for number in np.unique(fold)}
+    found = [np.asarray(predict(np.flatnonzero(fold != number), held)) for number, held in parts.items()]
+    guesses = np.empty((len(found[0]), len(fold)))
+    for held, part in zip(parts.values(), found, strict=True):
+        guesses[:, held] = part
+    return guesses
 
 
 def _checked(prompts: Sequence[str], target: np.ndarray) -> np.ndarray:

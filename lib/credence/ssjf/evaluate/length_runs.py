@@ -7,7 +7,7 @@ be compared with its recorded row. torch is imported only where the proxy is tra
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -58,6 +58,34 @@ def out_of_fold(answers: PromptSet, fold: np.ndarray) -> dict[str, pd.DataFrame]
         found[name] = frame(fold, predicted, answers)
     found[PROMPT_LENGTH]["key"] = recorded_lengths.prompt_tokens(answers).astype(float)
     return found
+
+
+def ensemble(members: Sequence[Sequence[pd.DataFrame]]) -> pd.DataFrame:
+    """Return equal votes of several predictors, nothing fitted: the sum of their keys, each standardised in a fold.
+
+    Parameters
+    ----------
+    members : sequence of sequence of pandas.DataFrame
+        Of each predictor one frame a seed with ``fold``, ``key``, ``tokens`` [prompts]; a predictor's seeds vote first.
+
+    Returns
+    -------
+    pandas.DataFrame [prompts]
+        ``fold``, ``key``, and ``tokens``, the geometric mean of what the members that have a unit predict.
+    """
+    votes, logs = [], []
+    for runs in members:
+        votes.append(np.mean([_standardised(run) for run in runs], axis=0))
+        told = [np.log(np.maximum(run["tokens"].to_numpy(), 1.0)) for run in runs if run["tokens"].notna().all()]
+        logs += [np.mean(told, axis=0)] if told else []
+    first = members[0][0]
+    tokens = np.exp(np.mean(logs, axis=0)) if logs else np.full(len(first), np.nan)
+    return pd.DataFrame({"fold": first["fold"], "key": np.sum(votes, axis=0), "tokens": tokens}, index=first.index)
+
+
+def _standardised(run: pd.DataFrame) -> np.ndarray:
+    by_fold = run.groupby("fold")["key"]
+    return ((run["key"] - by_fold.transform("mean")) / by_fold.transform("std").replace(0, 1)).to_numpy()
 
 
 class Trained(NamedTuple):

@@ -1,15 +1,23 @@
-"""How long a prediction takes, timed in this run."""
+"""How long a prediction takes: timed on a quiet machine and recorded, and timed in a run.
+
+``python -m credence.ssjf.evaluate.length_times --out FILE`` trains the proxy without the own set's fold 0 and times its
+predictions for that fold's prompts. What else a machine does shows in a 99th percentile first, so that claims are
+judged by the recorded times.
+"""
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from credence.bench import seeds
+from credence.bench import catalogue, seeds
 
+RECORDED = "ssjf-predictor-times"
 BATCHES = (8, 32)
 WARM_UP = 5  # calls that are not counted: the first ones allocate
 
@@ -66,3 +74,39 @@ def p99_draws(milliseconds: np.ndarray, draws: int, seed: int) -> np.ndarray:
     milliseconds = np.asarray(milliseconds, dtype=float)
     rng = seeds.generator(seed, "latency")
     return np.array([np.percentile(rng.choice(milliseconds, milliseconds.size), 99) for _ in range(draws)])
+
+
+def recorded() -> pd.DataFrame:
+    """Return the times recorded on a quiet machine, as of `time_predictions`."""
+    return catalogue.frame(RECORDED)
+
+
+def one_at_a_time(timed: pd.DataFrame) -> np.ndarray:
+    """Return the times [calls] of predictions asked one at a time in 32-bit floats, as a serving loop does [s]."""
+    return timed.loc[(timed["precision"] == "fp32") & (timed["batch"] == 1), "seconds"].to_numpy()
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Time predictions on this machine, which should do nothing else."""
+    parser = argparse.ArgumentParser(prog="python -m credence.ssjf.evaluate.length_times", description=main.__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="parquet file to write")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=4, help="how often each prompt is asked")
+    given = parser.parse_args(arguments)
+    import torch
+
+    from credence.ssjf.data.answers import measured_answers, set_folds
+    from credence.ssjf.engine.calibrate import write_whole
+    from credence.ssjf.evaluate.length_runs import train_fold
+    from credence.ssjf.infer.proxy_settings import fast_settings
+
+    torch.set_num_threads(given.threads)
+    answers = measured_answers()
+    fold = set_folds(answers)
+    trained = train_fold(answers, fold, 0, fast_settings())
+    prompts = [prompt for prompt, number in zip(answers.prompts, fold, strict=True) if number == 0]
+    write_whole(time_predictions(trained.proxy, prompts * given.rounds), given.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -25,10 +25,10 @@ def served_runs(found: Study) -> dict[str, pd.DataFrame]:
     """Return the predictors worth serving, of those a study has: ``fold`` and ``key`` [prompts] by name.
 
     Prompt length, both TF-IDF ridges, the proxy, whatever combines several, and the ceiling where every prompt has
-    another answer.
+    another answer. Not what reads a language model's states: nobody measured the time of that.
     """
     names = [name for name in (PROMPT_LENGTH, PLAIN, WORDS, PROXY) if name in found.runs]
-    names += [name for name in found.runs if describe(name)["kind"] == "stack"]
+    names += [name for name in found.runs if describe(name)["kind"] == "stack" and "SmolLM2" not in name]
     runs = {name: found.runs[name][0] for name in names}
     best = lengths.other_samples(found.answers)
     if np.isfinite(best).all():

@@ -32,23 +32,10 @@ NAME = "ssjf-recorded-predictions"
 COLUMNS = ("set", "prompt_id", "predictor", "fold", "seed", "key", "tokens")
 LEVEL = 0.90
 CEILING = "noise ceiling"
-# What the files of single studies call a predictor, and what reports call it.
-NAMES = {
-    "prompt length": "prompt length, isotonic",
-    "tfidf ridge": "TF-IDF ridge, one answer, as the notes",
-    "tfidf ridge, all samples": "TF-IDF ridge, untuned",
-    "tfidf ridge tuned": "TF-IDF ridge, tuned",
-    "tfidf and lexical ridge": "TF-IDF + hand-made features, ridge",
-    "frozen MiniLM ridge": "frozen MiniLM, ridge",
-    "frozen SmolLM2 ridge, layer 18": "frozen SmolLM2, layer 18, ridge",
-    "frozen SmolLM2 ridge": "frozen SmolLM2, five layers, ridge",
-    "tfidf and MiniLM stacked": "stack: TF-IDF + frozen MiniLM",
-    "tfidf, MiniLM and SmolLM2 stacked": "stack: TF-IDF + frozen MiniLM + SmolLM2",
-}
 
 
 def gather(folder: Path) -> pd.DataFrame:
-    """Return the predictions in all parquet files below a folder, checked, renamed (`NAMES`) and in a fixed order.
+    """Return the predictions in all parquet files below a folder, checked and in a fixed order.
 
     Raises
     ------
@@ -68,7 +55,6 @@ def gather(folder: Path) -> pd.DataFrame:
             raise InputError(f"{path.name}: a key is not finite; allowed: finite numbers")
         parts.append(part[list(COLUMNS)])
     rows = pd.concat(parts, ignore_index=True)
-    rows["predictor"] = rows["predictor"].replace(NAMES)
     identity = ["set", "predictor", "seed", "prompt_id"]
     if (twice := rows.duplicated(identity)).any():
         first = rows.loc[twice, identity].iloc[0].to_dict()
@@ -111,6 +97,7 @@ rows = {rows}
 sha256_mirror = "{sha256_mirror}"
 sha256_content = "{sha256_content}"
 generator = "python -m credence.ssjf.infer.proxy_folds SET --out FOLDER --heads … --schedule …; \
+python -m credence.ssjf.evaluate.simple_folds SET --out FOLDER; \
 python -m credence.ssjf.evaluate.recorded_lengths FOLDER"
 note = "Recorded {date}. Numbers of ours only: identifiers of prompts, no texts, no true lengths. A prompt was \
 predicted by a model that had not seen it (own set: nor any prompt of its family); five folds. Encoder of the proxies: \
