@@ -1,0 +1,1 @@
+"""BayesPerf: joint posteriors of multiplexed hardware counters under the relations between their events."""
