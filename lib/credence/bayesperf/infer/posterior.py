@@ -1,0 +1,143 @@
+"""The posterior of a run: counts of every event in every slice, with standard deviations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import norm
+
+from credence.bayesperf.infer import chain, kalman, sites
+from credence.bayesperf.infer.learn import Learned, Prior, in_states, learn, measured, plain_prior
+from credence.bayesperf.infer.settings import Settings
+from credence.bench.errors import InputError
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """What is known about the counts of a run.
+
+    Attributes
+    ----------
+    events : tuple of str
+    mean, sd : arrays [slices, events]
+        Counts per slice.
+    covariance : array [slices, events, events] or None
+        Of the counts within a slice.
+    log_likelihood : float
+        Of the measured counts in relative units [nats].
+    learned : Learned
+        The chain it was computed with.
+    """
+
+    events: tuple[str, ...]
+    mean: np.ndarray
+    sd: np.ndarray
+    covariance: np.ndarray | None
+    log_likelihood: float
+    learned: Learned
+
+    def interval(self, probability: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return both ends of the central interval [slices, events]; counts are never below 0."""
+        reach = norm.ppf(0.5 + probability / 2) * self.sd
+        return np.maximum(self.mean - reach, 0), np.maximum(self.mean + reach, 0)
+
+
+def rows(relations, events, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return coefficients [relations, events] and right-hand sides of the relations of one kind.
+
+    A relation with an event that is not listed is left out: eliminate such events first (`model.relations`).
+    """
+    place = {e: i for i, e in enumerate(events)}
+    chosen = [r for r in relations if r.kind == kind and all(e in place for e in r.coefficients)]
+    matrix = np.zeros((len(chosen), len(place)))
+    for i, relation in enumerate(chosen):
+        for event, coefficient in relation.coefficients.items():
+            matrix[i, place[event]] = coefficient
+    return matrix, np.array([float(r.constant) for r in chosen])
+
+
+def place_of(observations, relations) -> chain.Coordinates:
+    """Return the coordinates of a run: scales from its measured counts, exact identities solved."""
+    mean = np.asarray(observations.mean, float)
+    if mean.ndim != 2 or mean.shape[1] != len(observations.events):
+        raise InputError(f"counts have the shape {mean.shape}; allowed: [slices, {len(observations.events)} events]")
+    if np.isinf(mean).any() or np.nanmin(mean, initial=0) < 0:
+        slot, event = (int(i[0]) for i in np.nonzero(np.isinf(mean) | (mean < 0)))
+        raise InputError(
+            f"slice {slot}, {observations.events[event]}: count {mean[slot, event]}; allowed: finite, from 0, or NaN"
+        )
+    equal, equal_to = rows(relations, observations.events, "eq")
+    return chain.coordinates(observations.events, chain.run_scale(mean, equal, equal_to), equal, equal_to)
+
+
+def smooth(
+    observations,
+    relations=(),
+    settings: Settings | None = None,
+    prior: Prior | None = None,
+    learned: Learned | None = None,
+    soft=(),
+    covariance: bool = False,
+) -> Posterior:
+    """Compute the posterior of all counts of a run from those measured.
+
+    Parameters
+    ----------
+    observations : Observations
+        Needs `events` and `mean` [slices, events] (count of the slice; NaN = not measured).
+    relations : sequence of Relation
+        Exact identities (kind "eq") between counts.
+    settings : Settings, optional
+    prior : Prior, optional
+        Covariances learned on training programs; without one, events are taken as half correlated.
+    learned : Learned, optional
+        A chain learned before; otherwise it is learned here from the same observations.
+    soft : sequence of Relation
+        Identities that hold only within `settings.softness` of their largest term.
+    covariance : bool
+        Also return the covariance of the counts within each slice.
+
+    Raises
+    ------
+    InputError
+        For counts below 0 or infinite, and for identities that contradict each other.
+    """
+    settings = settings or Settings()
+    mean = np.asarray(observations.mean, float)
+    place = learned.place if learned else place_of(observations, relations)
+    extra = soft_blocks(place, soft, mean.shape[0], settings)
+    if learned is None:
+        learned = learn(place, mean, prior or plain_prior(place.events, settings), settings, extra)
+    count = learned.components.decays.size
+    blocks = [in_states(b, count) for b in (measured(place, mean, learned.read_noise, settings), *extra)]
+    together, _ = sites.join(mean.shape[0], *blocks)
+    done = kalman.run(
+        chain.dynamics(learned.components, learned.volatility),
+        together,
+        mean.shape[0],
+        chain.design(place.basis, count),
+        covariance,
+    )
+    return posterior(place, learned, done, settings)
+
+
+def soft_blocks(place: chain.Coordinates, soft, slices: int, settings: Settings) -> tuple:
+    """Return soft identities as sites in every slice (a tuple of none or one block, see `sites.join`)."""
+    matrix, right = rows(soft, place.events, "eq")
+    if not len(matrix):
+        return ()
+    design, value, _ = sites.soft_rows(place, matrix, right)
+    slot = np.repeat(np.arange(slices), len(matrix))
+    row = np.tile(np.arange(len(matrix)), slices)
+    return ((design, slot, row, value[row], np.full(row.size, settings.softness**2)),)
+
+
+def posterior(place: chain.Coordinates, learned: Learned, done: kalman.Smoothed, settings: Settings) -> Posterior:
+    """Turn smoothed relative counts into counts."""
+    mean = (done.mean + place.offset) * place.scale
+    sd = np.sqrt(done.variance) * place.scale * settings.widen
+    covariance = None
+    if done.covariance is not None:
+        covariance = done.covariance * np.outer(place.scale, place.scale) * settings.widen**2
+    return Posterior(place.events, mean, sd, covariance, done.log_likelihood, learned)

@@ -1,0 +1,55 @@
+"""Settings of the fast posterior: what is not learned from a run is chosen on the training programs only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Choices of `smooth`.
+
+    Attributes
+    ----------
+    decays : tuple of float
+        Share of a deviation that each component in time keeps from slice to slice, in [0, 1).
+    iterations : int
+        Steps of expectation maximisation.
+    strength : float
+        Slices of evidence that the prior covariances are worth.
+    variation : float
+        Standard deviation of relative counts where no prior is given.
+    least_variation : float
+        Standard deviation added in every direction, so that none is taken for certain.
+    level : float
+        Standard deviation of the run's level in relative counts.
+    innovation_degrees : float or None
+        Degrees of freedom of Student-t innovations, all events of a slice together (a phase change moves many at
+        once); None = Gaussian.
+    variation_strength : float
+        Measured counts that the prior on an event's variation is worth.
+    unmeasured_weight : float
+        Weight of events that were never on a counter when prior covariances are brought into the coordinates of a run.
+    read_noise : float
+        Standard deviation of a measured count of a slice, as a share of it.
+    noise_floor : float
+        The same at a count of 0, as a share of the event's mean: rounding, skid.
+    softness : float
+        Standard deviation of relations that are not exact, as a share of their largest term.
+    widen : float
+        Factor on the standard deviations, chosen on the training programs (1 = as computed).
+    """
+
+    decays: tuple[float, ...] = (0.98, 0.8, 0.0)
+    iterations: int = 12
+    strength: float = 100.0
+    variation: float = 0.5
+    least_variation: float = 0.01
+    level: float = 0.2
+    innovation_degrees: float | None = None
+    variation_strength: float = 8.0
+    unmeasured_weight: float = 0.1
+    read_noise: float = 0.004
+    noise_floor: float = 0.002
+    softness: float = 0.01
+    widen: float = 1.0
