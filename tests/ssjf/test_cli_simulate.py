@@ -177,7 +177,7 @@ def test_a_failed_write_leaves_the_old_file(folder, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(InputError, match="disk full"):
         run(folder, "--out", str(folder / "out.csv"))
     assert sorted(path.name for path in folder.iterdir()) == ["out.csv", "requests.csv"]
     assert (folder / "out.csv").read_text() == "old"

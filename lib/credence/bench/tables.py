@@ -39,4 +39,4 @@ def write_csv(frame: pd.DataFrame, out: Path) -> None:
     try:
         write_atomic(out, text)
     except OSError as error:
-        raise InputError(f"--out {out}: {error.strerror}; allowed: a folder that can be written to") from error
+        raise InputError(f"--out {out}: {error.strerror or error}; allowed: a folder that can be written to") from error

@@ -6,7 +6,6 @@ be compared with its recorded row. torch is imported only where the proxy is tra
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -51,10 +50,7 @@ def out_of_fold(answers: PromptSet, fold: np.ndarray) -> dict[str, pd.DataFrame]
     """
     found = {}
     for name, fit in ((PROMPT_LENGTH, simple.prompt_length), (PLAIN, simple.tfidf_ridge)):
-        with warnings.catch_warnings():
-            # scikit-learn doubts a direction that the data hardly show; that prompt lengths say little is the point
-            warnings.filterwarnings("ignore", "Confidence interval of the Spearman", UserWarning)
-            predicted = bands.cross_fit(fit_simple(answers, fit), answers.prompts, fold).predicted
+        predicted = bands.cross_fit(fit_simple(answers, fit), answers.prompts, fold).predicted
         found[name] = frame(fold, predicted, answers)
     found[PROMPT_LENGTH]["key"] = recorded_lengths.prompt_tokens(answers).astype(float)
     return found
