@@ -52,6 +52,22 @@ def entry_fields(name="made-up", url="", **changes) -> dict:
     return fields | changes
 
 
+LINES = {"a.json": "[\n1]", "b.json": "{}"}
+
+
+def two_files_fields(**changes) -> dict:
+    """Fields of a third-party set of two text files of one folder."""
+    fields = entry_fields("made-up-lines", file=[f"sets/{name}" for name in LINES], reader="text", build="")
+    frame = pd.DataFrame({"file": [0, 0, 1], "line": ["[", "1]", "{}"]})
+    fields |= {
+        "bytes": sum(len(text) for text in LINES.values()),
+        "sha256_mirror": [sha(text.encode()) for text in LINES.values()],
+        "sha256_content": content_hash(frame),
+        "columns": {"file": "number of the file [index]", "line": "a line [text]"},
+    }
+    return fields | changes
+
+
 def trace_content() -> str:
     frame = pd.DataFrame(
         {"arrival_s": [0.0, 3.0000001, 9.9999999], "prompt_tokens": [100, 103, 109], "output_tokens": [1, 22, 64]}

@@ -61,6 +61,30 @@ def test_mirror_address_and_origin_give_the_same_content(project, server, monkey
     assert catalogue.content_hash(one) == catalogue.content_hash(other)
 
 
+def test_a_set_of_two_files_comes_whole_or_not_at_all(project, server, monkeypatch, tmp_path):
+    made_up.write_catalogue(project, made_up.two_files_fields())
+    mirrored = tmp_path / "mirrored" / "sets"
+    mirrored.mkdir(parents=True)
+    monkeypatch.setenv("CREDENCE_MIRROR", str(tmp_path / "mirrored"))
+    for name, text in made_up.LINES.items():
+        server.pages[f"/mirror/sets/{name}"] = text.encode()
+        with pytest.raises(InputError, match=r"the mirror folder has no sets/a\.json and 1 more"):
+            catalogue.frame("made-up-lines")
+        (mirrored / name).write_text(text)
+    assert catalogue.frame("made-up-lines")["line"].tolist() == ["[", "1]", "{}"]
+    assert catalogue.get("made-up-lines") == mirrored
+    assert catalogue.verify("made-up-lines").status == "ok"
+    (mirrored / "b.json").write_text("[]")
+    with pytest.raises(InputError, match=r"the file sets/b\.json \(mirror\) is refused"):
+        catalogue.frame("made-up-lines")
+
+    monkeypatch.setenv("CREDENCE_MIRROR", f"{server.url}/mirror")
+    assert catalogue.frame("made-up-lines")["file"].tolist() == [0, 0, 1]
+    assert server.requests == ["/mirror/sets/a.json", "/mirror/sets/b.json"]
+    server.pages.clear()
+    assert catalogue.available("made-up-lines")
+
+
 def test_what_was_fetched_once_needs_no_network_again(project, server, monkeypatch):
     made_up.write_catalogue(project, made_up.entry_fields(url=f"{server.url}/trace.csv"))
     server.pages["/trace.csv"] = made_up.TRACE.encode()

@@ -73,3 +73,23 @@ def test_csv_types_and_exact_decimals(tmp_path):
 def test_json_lines(tmp_path):
     path = written(tmp_path / "p.jsonl.gz", '{"id": "1", "prompt": "é\\n"}\n\n{"id": "2", "prompt": "b"}\n')
     assert READERS["jsonl"]([path]).to_dict("list") == {"id": ["1", "2"], "prompt": ["é\n", "b"]}
+
+
+def test_text_files_come_back_as_they_were(tmp_path):
+    texts = ['{"a": "x\u2028y"}\r\n\n', "no end"]
+    files = [tmp_path / name for name in ("b.json", "a.json")]
+    for path, text in zip(files, texts, strict=True):
+        path.write_bytes(text.encode())
+    frame = READERS["text"](files)
+    assert frame["file"].tolist() == [0, 0, 0, 1]
+    assert ["\n".join(frame.loc[frame["file"] == k, "line"]) for k in (0, 1)] == texts
+
+
+def test_csv_files_with_the_same_columns_are_one_table(tmp_path):
+    one, two = written(tmp_path / "a.csv", "n,x\n1,2\n"), written(tmp_path / "b.csv", "n,x\n3,\n4,0.5\n")
+    frame = READERS["csv-files"]([one, two])
+    assert frame["file"].tolist() == [0, 1, 1]
+    assert frame["n"].tolist() == [1, 3, 4]
+    assert frame["x"].fillna(-1).tolist() == [2, -1, 0.5]
+    with pytest.raises(ValueError, match="same columns"):
+        READERS["csv-files"]([one, written(tmp_path / "c.csv", "n,y\n3,\n")])

@@ -84,17 +84,17 @@ def available(name: str) -> bool:
 
 
 def get(name: str) -> Path:
-    """Return a checked file of a set, downloading or building it if needed.
+    """Return a checked file of a set (the folder of its files if it has several), downloading or building it if needed.
 
     Raises
     ------
     InputError
         A wrong hash, or no way to get the set: one message naming the set, its origin and ``CREDENCE_MIRROR``.
     """
-    place, path = catalogue_fetch.fetch(entry(name))
+    place, files = catalogue_fetch.fetch(entry(name))
     if place == "built":
-        _read(entry(name), place, path)
-    return path
+        _read(entry(name), place, files)
+    return files[0] if len(files) == 1 else files[0].parent
 
 
 def frame(name: str) -> pd.DataFrame:
@@ -174,16 +174,16 @@ def verify(name: str, anew: bool = False) -> Verification:
     """
     item = entry(name)
     places, problems = [], []
-    for place, path in catalogue_fetch.local_copies(item):
+    for place, files in catalogue_fetch.local_copies(item):
         places.append(place)
         try:
             if place != "built":
-                catalogue_fetch.check_file(item, path, place)
-            _read(item, place, path)
+                catalogue_fetch.check_files(item, files, place)
+            _read(item, place, files)
         except InputError as error:
             problems.append(str(error))
     if item.in_git and not places:
-        problems.append(f"data set {name!r}: {paths.shown(paths.data_dir() / item.file)} is missing")
+        problems.append(f"data set {name!r}: {paths.shown(paths.data_dir() / item.files_text)} is missing")
     if anew and item.kind == "simulated":
         places.append("made anew")
         try:
@@ -193,6 +193,6 @@ def verify(name: str, anew: bool = False) -> Verification:
     return Verification(name, tuple(places), tuple(problems))
 
 
-def _read(item: Entry, place: str, path: Path) -> pd.DataFrame:
+def _read(item: Entry, place: str, files: tuple[Path, ...]) -> pd.DataFrame:
     reader = "parquet" if place == "built" else item.reader
-    return catalogue_fetch.build(item, reader, [path], place)
+    return catalogue_fetch.build(item, reader, files, place)

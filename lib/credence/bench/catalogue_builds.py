@@ -40,6 +40,23 @@ def _typed(column: pd.Series) -> pd.Series | np.ndarray:
         return column
 
 
+def read_csv_files(files: Sequence[Path]) -> pd.DataFrame:
+    """Read CSV files with the same columns, one below the other; in front a column ``file``, their number from 0."""
+    tables = [pd.read_csv(path, dtype="str", keep_default_na=False) for path in files]
+    if any(list(table.columns) != list(tables[0].columns) for table in tables):
+        raise ValueError("the files don't have the same columns")
+    number = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
+    cells = pd.concat(tables, ignore_index=True)
+    return pd.DataFrame({"file": number} | {name: _typed(cells[name]) for name in cells.columns})
+
+
+def read_text(files: Sequence[Path]) -> pd.DataFrame:
+    """Read text files as columns ``file`` (their number, from 0) and ``line``: joined by a line feed they come back."""
+    lines = [path.read_bytes().decode("utf-8").split("\n") for path in files]
+    number = np.repeat(np.arange(len(lines)), [len(text) for text in lines])
+    return pd.DataFrame({"file": number, "line": [line for text in lines for line in text]})
+
+
 def read_parquet(files: Sequence[Path]) -> pd.DataFrame:
     """Read one parquet file."""
     (path,) = files
@@ -132,6 +149,8 @@ READERS: dict[str, Builder] = {
     "csv": read_csv,
     "parquet": read_parquet,
     "jsonl": read_jsonl,
+    "csv-files": read_csv_files,
+    "text": read_text,
     "azure": build_azure,
     "mooncake-jsonl": build_mooncake,
     "mooncake-csv": build_mooncake_csv,

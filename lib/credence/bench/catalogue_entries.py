@@ -27,9 +27,9 @@ REQUIRED = {
     "bytes": int,
     "rows": int,
     "columns": dict,
-    "file": str,
+    "file": (str, list),
     "reader": str,
-    "sha256_mirror": str,
+    "sha256_mirror": (str, list),
     "sha256_content": str,
 }
 OPTIONAL = {"origin": dict, "build": str, "sha256_origin": (str, list), "generator": str, "seed": int, "note": str}
@@ -50,14 +50,16 @@ class Entry:
     licence, citation, note
         Terms, whom to name, and what a reader must know: limits, what was changed, why an origin can't be used.
     bytes, rows, columns
-        Size of ``file`` [bytes], number of rows, and for every column its meaning with the unit in brackets.
+        Size of ``file`` or of all of them [bytes], number of rows, and for every column its meaning with the unit in
+        brackets.
     file, reader
-        The file below the mirror (third party) or below ``data/``, and the function that reads it.
+        The file below the mirror (third party; several files of one folder are a tuple) or below ``data/``, and the
+        function that reads it.
     origin, build
         ``repository``, ``path``, ``commit``, ``url`` (path and url are lists when there are several files), and the
         function that builds the set from those files; no ``build`` means the origin can't be used directly.
     sha256_mirror, sha256_origin, sha256_content
-        Hash of ``file``; of each origin file (empty: the set can't be built from its origin); of the content.
+        Hash of (each) ``file``; of each origin file (empty: the set can't be built from its origin); of the content.
     generator, seed
         ``module:function`` and its seed (simulated), or the command that measured it.
     """
@@ -71,9 +73,9 @@ class Entry:
     bytes: int
     rows: int
     columns: dict[str, str]
-    file: str
+    file: str | tuple[str, ...]
     reader: str
-    sha256_mirror: str
+    sha256_mirror: str | tuple[str, ...]
     sha256_content: str
     origin: dict[str, Any] = field(default_factory=dict)
     build: str = ""
@@ -86,6 +88,17 @@ class Entry:
     def in_git(self) -> bool:
         """Whether the file is part of the project."""
         return self.kind != "third party"
+
+    @property
+    def files(self) -> list[tuple[str, str]]:
+        """Path below the mirror or below ``data/``, and SHA-256, of every file of the set."""
+        return list(zip(_listed(self.file), _listed(self.sha256_mirror), strict=True))
+
+    @property
+    def files_text(self) -> str:
+        """The set's files in words for a message."""
+        names = _listed(self.file)
+        return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
     @property
     def origin_files(self) -> list[tuple[str, str]]:
@@ -172,12 +185,18 @@ def _checked(row: Mapping[str, Any], number: int, data: Path) -> Entry:
     for column, meaning in row["columns"].items():
         if not (isinstance(meaning, str) and re.search(r"\[.+\]$", meaning)):
             raise refuse("columns", f"{column!r} needs a description ending in its unit in brackets")
-    file = PurePosixPath(row["file"])
-    if file.is_absolute() or ".." in file.parts or "\\" in row["file"]:
-        raise refuse("file", f"{row['file']!r}; allowed: a path below the mirror or below data/")
+    files = _listed(row["file"])
+    for text in files:
+        file = PurePosixPath(str(text))
+        if not isinstance(text, str) or file.is_absolute() or ".." in file.parts or "\\" in text:
+            raise refuse("file", f"{text!r}; allowed: a path below the mirror or below data/")
+        if file.parent != PurePosixPath(files[0]).parent or (len(files) > 1 and kind != "third-party"):
+            raise refuse("file", f"{text!r}; allowed: one file, or (third party) several of one folder")
+    if len(files) != len(_listed(row["sha256_mirror"])) or not files:
+        raise refuse("sha256_mirror", f"{len(_listed(row['sha256_mirror']))} hashes for {len(files)} files")
     hashes = row.get("sha256_origin", "")
     for name, values in (
-        ("sha256_mirror", [row["sha256_mirror"]]),
+        ("sha256_mirror", _listed(row["sha256_mirror"])),
         ("sha256_content", [row["sha256_content"]]),
         ("sha256_origin", _listed(hashes)),
     ):
@@ -189,8 +208,9 @@ def _checked(row: Mapping[str, Any], number: int, data: Path) -> Entry:
     if kind == "simulated" and not re.fullmatch(r"credence(\.\w+)+:\w+", row["generator"]):
         raise refuse("generator", f"{row['generator']!r}; allowed: credence.module:function")
     fields = dict(row) | {"kind": KINDS[kind]}
-    if isinstance(hashes, list):
-        fields["sha256_origin"] = tuple(hashes)
+    for name in ("file", "sha256_mirror", "sha256_origin"):
+        if isinstance(fields.get(name), list):
+            fields[name] = tuple(fields[name])
     return Entry(**fields)
 
 
@@ -210,9 +230,10 @@ def _check_origin(row: Mapping[str, Any], refuse, data: Path) -> None:
     for url in urls:
         if url and not re.match(r"https?://", url):
             raise refuse("origin.url", f"{url!r}; allowed: an address with http or https")
-    if (data / row["file"]).exists():
-        raise refuse("file", f"data/{row['file']} lies in the project; third-party files are never in git")
+    for file in _listed(row["file"]):
+        if (data / file).exists():
+            raise refuse("file", f"data/{file} lies in the project; third-party files are never in git")
 
 
-def _listed(value: str | list[str]) -> list[str]:
+def _listed(value: str | list[str] | tuple[str, ...]) -> list[str]:
     return [value] if isinstance(value, str) else list(value)

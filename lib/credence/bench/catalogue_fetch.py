@@ -21,9 +21,9 @@ from credence.bench.errors import InputError
 TIMEOUT = (10, 60)
 
 
-def cached_mirror_file(entry: Entry) -> Path:
-    """Return where a copy of the mirror's file is kept; it need not exist."""
-    return paths.cache_dir() / "mirror" / entry.file
+def cached_mirror_file(file: str) -> Path:
+    """Return where a copy of one of the mirror's files is kept; it need not exist."""
+    return paths.cache_dir() / "mirror" / file
 
 
 def built_file(entry: Entry) -> Path:
@@ -31,31 +31,33 @@ def built_file(entry: Entry) -> Path:
     return paths.cache_dir() / "built" / f"{entry.name}-{entry.sha256_content[:12]}.parquet"
 
 
-def local_copies(entry: Entry) -> Iterator[tuple[str, Path]]:
+def local_copies(entry: Entry) -> Iterator[tuple[str, tuple[Path, ...]]]:
     """Name every copy of a set that is on this machine, the one to use first in front.
 
     Yields
     ------
-    (place, path)
-        ``"git"``, ``"mirror"`` (a folder), ``"cache"`` (a copy of the mirror's file) or ``"built"``.
+    (place, files)
+        ``"git"``, ``"mirror"`` (a folder), ``"cache"`` (a copy of the mirror's files) or ``"built"`` (one file); a copy
+        that lacks a file is none.
     """
+    names = [file for file, _ in entry.files]
     if entry.in_git:
-        candidates = [("git", paths.data_dir() / entry.file)]
+        candidates = [("git", [paths.data_dir() / file for file in names])]
     else:
         mirror = paths.mirror()
-        candidates = [("mirror", mirror / entry.file)] if isinstance(mirror, Path) else []
-        candidates += [("cache", cached_mirror_file(entry)), ("built", built_file(entry))]
-    for place, path in candidates:
-        if path.is_file():
-            yield place, path
+        candidates = [("mirror", [mirror / file for file in names])] if isinstance(mirror, Path) else []
+        candidates += [("cache", [cached_mirror_file(file) for file in names]), ("built", [built_file(entry)])]
+    for place, files in candidates:
+        if all(path.is_file() for path in files):
+            yield place, tuple(files)
 
 
-def fetch(entry: Entry) -> tuple[str, Path]:
-    """Return a checked copy of a set's file, downloading it if it isn't here.
+def fetch(entry: Entry) -> tuple[str, tuple[Path, ...]]:
+    """Return a checked copy of a set's files, downloading them if they aren't here.
 
     Returns
     -------
-    (place, path)
+    (place, files)
         As in :func:`local_copies`. A ``"built"`` file is checked by its content only, when it is read.
 
     Raises
@@ -63,25 +65,26 @@ def fetch(entry: Entry) -> tuple[str, Path]:
     InputError
         A wrong hash, or no way to get the set: one message with the set, its origin and ``CREDENCE_MIRROR``.
     """
-    for place, path in local_copies(entry):
+    for place, files in local_copies(entry):
         if place != "built":
-            check_file(entry, path, place)
-        return place, path
+            check_files(entry, files, place)
+        return place, files
     if entry.in_git:
         raise InputError(
-            f"data set {entry.name!r}: data/{entry.file} is missing from this checkout or installation; "
+            f"data set {entry.name!r}: data/{entry.files_text} is missing from this checkout or installation; "
             f"it comes with the project ({entry.origin_text})"
         )
     failures = []
     mirror = paths.mirror()
     if isinstance(mirror, str):
         try:
-            target = cached_mirror_file(entry)
-            return "cache", download(f"{mirror}/{entry.file}", entry.sha256_mirror, target, entry)
+            return "cache", tuple(
+                download(f"{mirror}/{file}", sha256, cached_mirror_file(file), entry) for file, sha256 in entry.files
+            )
         except OSError as error:  # every network failure of requests, 404 included
             failures.append(f"the mirror did not deliver it ({_reason(error)})")
     elif mirror is not None:
-        failures.append(f"the mirror folder has no {entry.file}")
+        failures.append(f"the mirror folder has no {entry.files_text}")
     else:
         failures.append("CREDENCE_MIRROR is not set")
     if not entry.origin_files:
@@ -89,24 +92,25 @@ def fetch(entry: Entry) -> tuple[str, Path]:
         failures.append(f"it can't be built from its origin ({reason})")
     else:
         try:
-            return "built", build_from_origin(entry)
+            return "built", (build_from_origin(entry),)
         except OSError as error:
             failures.append(f"its origin did not deliver it ({_reason(error)})")
     raise InputError(
         f"data set {entry.name!r} is not here: {'; '.join(failures)}. Origin: {entry.origin_text}. "
-        f"Set CREDENCE_MIRROR to a folder or address that holds {entry.file}"
+        f"Set CREDENCE_MIRROR to a folder or address that holds {entry.files_text}"
     )
 
 
-def check_file(entry: Entry, path: Path, place: str) -> None:
+def check_files(entry: Entry, files: Sequence[Path], place: str) -> None:
     """Refuse a file whose SHA-256 isn't the catalogue's."""
-    found = file_hash(path)
-    if found != entry.sha256_mirror:
-        hint = f" (delete {path} to fetch it again)" if place == "cache" else ""
-        raise InputError(
-            f"data set {entry.name!r}: the file {entry.file} ({place}) is refused, its SHA-256 is {found}; "
-            f"allowed: {entry.sha256_mirror}{hint}"
-        )
+    for path, (file, sha256) in zip(files, entry.files, strict=True):
+        found = file_hash(path)
+        if found != sha256:
+            hint = f" (delete {path} to fetch it again)" if place == "cache" else ""
+            raise InputError(
+                f"data set {entry.name!r}: the file {file} ({place}) is refused, its SHA-256 is {found}; "
+                f"allowed: {sha256}{hint}"
+            )
 
 
 def file_hash(path: Path) -> str:
