@@ -61,7 +61,7 @@ def test_dtw_forgives_lag_and_is_never_above_wape():
 
 def test_error_of_the_paper_compares_with_a_second_polled_run():
     polled = np.array([[1.0], [5.0], [2.0]])
-    again, estimate = polled + [[0.0], [1.0], [0.0]], polled + [[0.0], [3.0], [0.0]]
+    again, estimate = polled + np.array([[0.0], [1.0], [0.0]]), polled + np.array([[0.0], [3.0], [0.0]])
     assert metrics.dtw_error_of_paper(estimate, polled, again)[0] == pytest.approx(2.0)
     assert metrics.dtw_error_of_paper(again, polled, again)[0] == 0
     assert np.isnan(metrics.dtw_error_of_paper(estimate, polled, polled)[0])

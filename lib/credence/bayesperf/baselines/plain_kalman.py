@@ -52,7 +52,7 @@ def _one(seen: np.ndarray, values: np.ndarray, slices: int) -> tuple[np.ndarray,
         done = kalman.run(chain, sites, slices)
         # likelihood with r = 1 is log L1 = −(n log 2π + sum log f + sum e²/f)/2; the best r is sum e²/f / n
         squares = _squares(ratio, start, seen, relative)
-        count = seen.size
+        count = seen.size - 1
         noise = max(squares / count, 1e-300)
         score = done.log_likelihood + squares / 2 - count / 2 * (np.log(noise) + 1)
         if score > best:

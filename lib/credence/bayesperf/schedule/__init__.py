@@ -1,6 +1,7 @@
 """Which events are on a counter in which slice.
 
-A *schedule* is a bool array [period, events]; columns of fixed counters are True throughout. `repeat` lays it over a run.
+A *schedule* is a bool array [period, events]; columns of fixed counters are True throughout. `repeat` lays it over a
+run.
 """
 
 from credence.bayesperf.schedule.blanket import markov_blanket

@@ -1,7 +1,7 @@
 """The paper's overlap scheduler (BayesPerf section 4.1): neighbouring groups are tied by a factor of the graph.
 
-The factor graph has a node per event and one per relation. The *Markov blanket* of an event is every event that shares a
-relation with it. Two groups that follow each other must have blankets that overlap, so that what one measures says
+The factor graph has a node per event and one per relation. The *Markov blanket* of an event is every event that shares
+a relation with it. Two groups that follow each other must have blankets that overlap, so that what one measures says
 something about the other; where they do not, groups along the shortest paths between them are put in between.
 
 The text leaves open how the first chain is made. Figure 2 turns {a b c}, {d e f} into {a b c}, {a d e}, {e f a}: each

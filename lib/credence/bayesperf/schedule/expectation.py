@@ -7,14 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from credence.bayesperf.infer import chain, kalman
-from credence.bayesperf.infer.learn import Prior, start
+from credence.bayesperf.infer import chain
 from credence.bayesperf.infer.posterior import rows
-from credence.bayesperf.infer.settings import Settings
+from credence.bayesperf.infer.prior import LAGS, positive
+from credence.bayesperf.schedule.variance import smoothed_variance
 from credence.bench.errors import InputError
 
+# Share of a deviation that each component keeps from slice to slice: phases, their changes, what is new in every slice.
+DECAYS = (0.95, 0.6, 0.0)
+# Standard deviation of a measured count of a slice, in shares of the event's mean: 0.5 % read noise and 2 % skid.
+READ_SD = 0.0045
+# Standard deviation that every direction has at least, in relative counts: no direction is taken for certain.
+LEAST = 0.01
 # Mean absolute deviation of a normal variable in standard deviations.
-ABSOLUTE = np.sqrt(2 / np.pi)
+ABSOLUTE = float(np.sqrt(2 / np.pi))
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,7 @@ class Case:
     ----------
     events : tuple of str
     basis : array [events, rank]
-        What the identities leave open, in relative counts (1 = the event's mean).
+        What the identities leave open, in relative counts (1 = the event's mean); orthonormal columns.
     decays : array [components]
     covariances : array [components, rank, rank]
         Stationary covariance of each component.
@@ -65,29 +71,86 @@ class Case:
         return whole
 
 
-def case(prior: Prior, events: Sequence[str], relations, scale: np.ndarray, settings: Settings | None = None) -> Case:
-    """Return what a prior says about a program whose events have the mean counts `scale` [events].
+def coordinates(events: Sequence[str], relations, scale: np.ndarray) -> chain.Coordinates:
+    """Return what the identities leave open around the mean counts `scale` [events]; zeros are lifted a little."""
+    scale = np.asarray(scale, float)
+    return chain.coordinates(events, np.maximum(scale, 1e-9 * scale.max()), *rows(relations, events, "eq"))
+
+
+def case(
+    covariances: np.ndarray,
+    events: Sequence[str],
+    relations,
+    scale: np.ndarray,
+    decays: Sequence[float] = DECAYS,
+    read_sd: float = READ_SD,
+) -> Case:
+    """Return a program with given covariances.
 
     Parameters
     ----------
-    prior : Prior
+    covariances : array [components, events, events]
+        Of relative counts; what of them contradicts the identities is dropped.
     events : sequence of str
         Fixed events included.
     relations : sequence of Relation
         Those of kind "eq" whose events are all listed are used (`model.relations.eliminated` first).
     scale : array [events]
         Mean count of a slice; only ratios matter, by way of the identities.
-    settings : Settings, optional
-        For the noise of a measured count.
+    decays : sequence of float [components]
+    read_sd : float
+        Standard deviation of a measured relative count.
     """
-    settings = settings or Settings()
-    place = chain.coordinates(events, np.maximum(scale, 1e-9 * np.max(scale)), *rows(relations, events, "eq"))
-    components = start(place, prior, settings)
-    noise = np.full(len(place.events), settings.read_noise**2 + settings.noise_floor**2)
-    return Case(place.events, place.basis, components.decays, components.covariances, noise)
+    if len(covariances) != len(decays) or not read_sd > 0:
+        raise InputError(
+            f"{len(covariances)} covariances, {len(decays)} decays, read_sd {read_sd!r}; allowed: as many, >0"
+        )
+    place = coordinates(events, relations, scale)
+    floor = LEAST**2 * np.eye(place.rank)
+    inside = np.stack([place.basis.T @ one @ place.basis + floor for one in covariances])
+    noise = np.full(len(place.events), read_sd**2)
+    return Case(place.events, place.basis, np.asarray(decays, float), inside, noise)
 
 
-def expected_sd(found: Case, schedule: np.ndarray, warm_up: int = 24) -> np.ndarray:
+def linear_moments(counts: np.ndarray, decays: Sequence[float] = DECAYS) -> np.ndarray:
+    """Return covariances [components, events, events] of relative counts in which bursts weigh by size, not its square.
+
+    What is judged is the absolute error, and a burst of a hundred times the mean would outweigh all other slices of all
+    programs in a variance. Each slice's deviations are divided by the root of their joint size before moments are
+    taken; that is linear in the slices, so that identities stay as they are. The components are a least-squares fit to the
+    autocovariances, as in `infer.prior`.
+
+    Parameters
+    ----------
+    counts : array [slices, events]
+        Exact or estimated counts of one program.
+    decays : sequence of float
+    """
+    counts = np.asarray(counts, float)
+    level = counts.mean(axis=0)
+    moves = np.where(level > 0, counts / np.where(level > 0, level, 1) - 1, 0.0)
+    spread = moves.std(axis=0)
+    size = np.sqrt(np.mean((moves / np.where(spread > 0, spread, 1)) ** 2, axis=1))
+    if size.mean() > 0:
+        moves = moves / np.sqrt(np.maximum(size / size.mean(), 1e-3))[:, None]
+    lags = [lag for lag in LAGS if lag < len(moves) // 4] or [0]
+    auto = np.stack([moves[: len(moves) - lag].T @ moves[lag:] / (len(moves) - lag) for lag in lags])
+    auto = (auto + auto.transpose(0, 2, 1)) / 2
+    powers = np.asarray(decays, float)[None, :] ** np.asarray(lags, float)[:, None]
+    fitted = np.einsum("cl,lij->cij", np.linalg.pinv(powers, rcond=1e-3), auto)
+    fitted = np.stack([positive(one) for one in fitted])
+    # cutting negative parts off adds variance: keep the total at lag 0
+    total, wanted = np.sqrt(np.einsum("cii->i", fitted)), np.sqrt(np.einsum("ii->i", auto[0]))
+    factor = np.where(total > 0, wanted / np.where(total > 0, total, 1), 0)
+    return fitted * np.outer(factor, factor)
+
+
+def case_of(counts: np.ndarray, events: Sequence[str], relations, decays: Sequence[float] = DECAYS) -> Case:
+    """Return the case that the counts of a program make [slices, events]: of a training program, or of a first pass."""
+    return case(linear_moments(counts, decays), events, relations, np.mean(counts, axis=0), decays)
+
+
+def expected_sd(found: Case, schedule: np.ndarray, warm_up: int = 12) -> np.ndarray:
     """Return the smoother's standard deviation of relative counts in one period of a long run [period, events].
 
     Parameters
@@ -97,21 +160,15 @@ def expected_sd(found: Case, schedule: np.ndarray, warm_up: int = 24) -> np.ndar
     warm_up : int
         Slices before and after the period, at least; whole periods are taken.
     """
-    period = len(schedule)
-    if schedule.ndim != 2 or schedule.shape[1] != len(found.events) or period == 0:
+    schedule = np.ascontiguousarray(schedule, bool)
+    if schedule.ndim != 2 or schedule.shape[1] != len(found.events) or len(schedule) == 0:
         raise InputError(f"schedule has the shape {schedule.shape}; allowed: [period, {len(found.events)} events]")
-    around = -(-warm_up // period)
-    on = np.tile(schedule, (2 * around + 1, 1))
-    slot, event = np.nonzero(on)
-    sites = kalman.Sites(found.outputs, slot, event, np.zeros(slot.size), found.noise[event])
-    transition, stationary = found.transition, found.stationary
-    innovation = stationary * (1 - np.outer(transition, transition))
-    dynamics = kalman.Dynamics(transition, innovation, np.zeros(transition.size), stationary)
-    done = kalman.run(dynamics, sites, len(on), found.outputs)
-    return np.sqrt(done.variance[around * period : (around + 1) * period])
+    around = -(-warm_up // len(schedule))
+    chained = found.transition, found.stationary, found.outputs, found.noise
+    return np.sqrt(smoothed_variance(*chained, schedule, around))
 
 
-def expected_error(cases: Case | Sequence[Case], schedule: np.ndarray, warm_up: int = 24) -> np.ndarray:
+def expected_error(cases: Case | Sequence[Case], schedule: np.ndarray, warm_up: int = 12) -> np.ndarray:
     """Return the expected absolute error of each event in shares of its mean count [events], mean over `cases`.
 
     It is what `evaluate.metrics.wape` would be if counts were normal and the case the truth.

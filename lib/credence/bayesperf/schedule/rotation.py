@@ -29,7 +29,7 @@ def linux_round_robin(events: Sequence[str], counters: int | Pmu, step: int | No
     """
     pmu = as_pmu(counters, events)
     queue = programmable(events, pmu)
-    if step is not None and not 1 <= step:
+    if step is not None and step < 1:
         raise InputError(f"step is {step!r}; allowed: from 1")
     if not queue:
         return as_schedule([[]], events, pmu)
