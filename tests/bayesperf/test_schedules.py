@@ -88,7 +88,7 @@ def test_events_tied_to_one_counter_are_never_together():
     with pytest.raises(InputError, match="does not fit"):
         as_schedule([["LOADS", "FAR"]], EVENTS, tied)
     with pytest.raises(InputError, match="fits on none"):
-        linux_round_robin(EVENTS, pmu(1, NEAR=(2,)))
+        linux_round_robin(EVENTS, pmu(1, NEAR=()))
     with pytest.raises(InputError, match="twice"):
         linux_round_robin(("A", "A"), 2)
 

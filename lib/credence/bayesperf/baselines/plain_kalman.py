@@ -50,7 +50,8 @@ def _one(seen: np.ndarray, values: np.ndarray, slices: int) -> tuple[np.ndarray,
         start = 1e6 * (1 + ratio)
         chain = kalman.Dynamics(np.ones(1), np.array([[ratio]]), np.zeros(1), np.array([[start]]))
         done = kalman.run(chain, sites, slices)
-        # likelihood with r = 1 is log L1 = −(n log 2π + sum log f + sum e²/f)/2; the best r is sum e²/f / n
+        # with r = 1, log L = −(sum log 2πf + sum e²/f)/2; the best r is (sum e²/f) / (n − 1): the first
+        # count only sets the level
         squares = _squares(ratio, start, seen, relative)
         count = seen.size - 1
         noise = max(squares / count, 1e-300)

@@ -117,8 +117,8 @@ def linear_moments(counts: np.ndarray, decays: Sequence[float] = DECAYS) -> np.n
 
     What is judged is the absolute error, and a burst of a hundred times the mean would outweigh all other slices of all
     programs in a variance. Each slice's deviations are divided by the root of their joint size before moments are
-    taken; that is linear in the slices, so that identities stay as they are. The components are a least-squares fit to the
-    autocovariances, as in `infer.prior`.
+    taken; that is linear in the slices, so that identities stay as they are. The components are a least-squares fit to
+    the autocovariances, as in `infer.prior`.
 
     Parameters
     ----------
