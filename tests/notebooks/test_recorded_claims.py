@@ -184,7 +184,7 @@ AGAIN = {
     "proxy_cut_own": proxy_cut("own"),
 }
 PREDICTED = ("proxy_tau", "proxy_minus_tfidf", "accuracy_five", "accuracy_binary", "ranking_minus_regression")
-PREDICTED += ("fast_minus_paper", "prompt_length_tau", "ensemble_tau", "proxy_minus_states")
+PREDICTED += ("fast_minus_paper", "prompt_length_tau", "stack_tau", "proxy_minus_states")
 AGAIN |= {f"{name}_{ending}": lengths(f"{name}_{ending}") for name in PREDICTED for ending in ("own", "castillo")}
 # single pass over a whole trace or file: nothing to draw fewer of, and their own tests cover them
 NOT_AGAIN = {"cut_azure_conv_replay", "predictor_latency_cost", "predictor_latency_ms"}

@@ -6,7 +6,7 @@ import pytest
 
 from credence.bench import claims
 from credence.ssjf.data import PromptSet
-from credence.ssjf.evaluate import length_runs, length_study, length_times, length_worth, maps, worth
+from credence.ssjf.evaluate import length_runs, length_study, length_times, length_worth, lengths, maps, worth
 from credence.ssjf.evaluate.recorded_lengths import CEILING, COLUMNS
 
 SIZE = {"count": 600, "draws": 3, "seed": 0}
@@ -34,7 +34,7 @@ def answers():
 @pytest.fixture(scope="module")
 def recorded(answers):
     noise = {length_study.PROXY: 0.6, length_study.WORDS: 0.9, length_study.RANKING: 0.4, length_study.FAST: 0.6}
-    noise |= {length_study.REGRESSION: 1.2, length_study.PAPER: 0.61, "stack: proxy + TF-IDF": 0.5}
+    noise |= {length_study.REGRESSION: 1.2, length_study.PAPER: 0.61, "stack: another": 0.5}
     noise |= {length_study.STATES: 0.7}
     parts = [
         run_of(answers, spread, seed).reset_index().assign(set=answers.name, predictor=name, seed=seed)
@@ -72,31 +72,30 @@ def test_a_study_says_what_is_recorded_and_what_is_live(found):
     assert found.tau()[length_study.PROXY] == rows.loc[length_study.PROXY, "tau"]
 
 
-def test_an_ensemble_is_the_vote_of_its_members(found):
+def test_a_stack_is_fitted_on_the_other_folds_and_keeps_the_better_member(answers):
+    rng = np.random.default_rng(3)
+    good, noise = run_of(answers, 0.3), run_of(answers, 0.3)
+    noise["key"] = rng.normal(size=len(answers))
+    both = length_runs.stacked(answers, [[good], [noise]])
+    assert both.attrs["shares"][0] > 5 * both.attrs["shares"][1]
+    fold = length_study.set_folds(answers)
+    alone = [
+        np.mean(lengths.cross_validated(answers, fold, r["key"].to_numpy(), r["tokens"].to_numpy())["tau"])
+        for r in (good, both)
+    ]
+    assert alone[1] == pytest.approx(alone[0], abs=0.02)
+    # the held fold's own answers have no part in its predictions
+    changed = answers.take(np.arange(len(answers)))
+    changed.lengths[fold == 2] = rng.permutation(changed.lengths[fold == 2])
+    again = length_runs.stacked(changed, [[good], [noise]])
+    assert np.allclose(again["key"][fold == 2], both["key"][fold == 2])
+    assert not np.allclose(again["key"][fold != 2], both["key"][fold != 2])
+
+
+def test_a_study_makes_the_stacks_of_what_it_has(found):
     tau = found.tau()
-    assert {length_study.WITH_STATES, length_study.WITH_WORDS} <= set(tau)
-    assert tau[length_study.WORDS] < tau[length_study.WITH_WORDS] < tau[CEILING]
-    members = [found.runs[name] for name in length_study.ENSEMBLES[length_study.WITH_WORDS]]
-    row = 17
-    fold = members[0][0]["fold"].iloc[row]
-    votes, logs = [], []
-    for runs in members:
-        standard = []
-        for run in runs:
-            inside = run[run["fold"] == fold]["key"]
-            standard.append((run["key"].iloc[row] - inside.mean()) / inside.std())
-        votes.append(np.mean(standard))
-        logs.append(np.mean([np.log(run["tokens"].iloc[row]) for run in runs]))
-    made = found.runs[length_study.WITH_WORDS][0].iloc[row]
-    assert made["key"] == pytest.approx(sum(votes))
-    assert np.log(made["tokens"]) == pytest.approx(np.mean(logs))
-
-
-def test_a_member_without_a_unit_votes_but_names_no_tokens(answers):
-    told = run_of(answers, 0.5)
-    made = length_runs.ensemble([[told], [told.assign(tokens=np.nan)]])
-    assert np.allclose(made["tokens"], np.maximum(told["tokens"], 1))
-    assert length_runs.ensemble([[told.assign(tokens=np.nan)]])["tokens"].isna().all()
+    assert set(length_study.STACKS) <= set(tau)
+    assert tau[length_study.WITH_WORDS] > tau[length_study.WORDS]
 
 
 def test_a_live_run_takes_the_place_of_the_recorded_one(answers, recorded):
@@ -151,12 +150,12 @@ def test_what_is_served_and_what_it_is_charged(found, monkeypatch):
         length_runs.PLAIN,
         length_study.WORDS,
         length_study.PROXY,
-        "stack: proxy + TF-IDF",
+        "stack: another",
         length_study.WITH_WORDS,
         CEILING,
     }
     cost = length_worth.charged(runs, 0.01)
-    assert cost == dict.fromkeys((length_study.PROXY, "stack: proxy + TF-IDF", length_study.WITH_WORDS), 0.01)
+    assert cost == dict.fromkeys((length_study.PROXY, "stack: another", length_study.WITH_WORDS), 0.01)
     monkeypatch.setattr(length_worth, "prompt_tokens", lambda answers: np.full(len(answers), 30))
     _, served, marks = length_worth.serve(found.answers, runs, found.tau(), cost, **SIZE)
     drawn = length_worth.marked(marks, "made up")
@@ -164,7 +163,7 @@ def test_what_is_served_and_what_it_is_charged(found, monkeypatch):
         length_runs.PLAIN: "baseline",
         length_study.WORDS: "baseline",
         length_study.PROXY: "proxy",
-        "stack: proxy + TF-IDF": "stack",
+        "stack: another": "stack",
         length_study.WITH_WORDS: "stack",
         CEILING: "ceiling",
         length_worth.ORACLE: "ceiling",

@@ -56,27 +56,38 @@ def out_of_fold(answers: PromptSet, fold: np.ndarray) -> dict[str, pd.DataFrame]
     return found
 
 
-def ensemble(members: Sequence[Sequence[pd.DataFrame]]) -> pd.DataFrame:
-    """Return equal votes of several predictors, nothing fitted: the sum of their keys, each standardised in a fold.
+def stacked(answers: PromptSet, members: Sequence[Sequence[pd.DataFrame]]) -> pd.DataFrame:
+    """Combine out-of-fold predictions with weights >= 0, fitted for each fold to the answers of the other folds.
+
+    Keys are standardised within a fold, which needs no answers, since keys of some heads have no unit.
 
     Parameters
     ----------
+    answers : PromptSet
+        The set.
     members : sequence of sequence of pandas.DataFrame
-        Of each predictor one frame a seed with ``fold``, ``key``, ``tokens`` [prompts]; a predictor's seeds vote first.
+        Of each predictor one frame a seed with ``fold``, ``key`` [prompts]; keys are averaged over seeds first.
 
     Returns
     -------
     pandas.DataFrame [prompts]
-        ``fold``, ``key``, and ``tokens``, the geometric mean of what the members that have a unit predict.
+        ``fold``, ``key`` (predicted log length) and ``tokens``; ``attrs["shares"]`` has the mean weights [members].
     """
-    votes, logs = [], []
-    for runs in members:
-        votes.append(np.mean([_standardised(run) for run in runs], axis=0))
-        told = [np.log(np.maximum(run["tokens"].to_numpy(), 1.0)) for run in runs if run["tokens"].notna().all()]
-        logs += [np.mean(told, axis=0)] if told else []
+    from scipy.optimize import nnls
+
     first = members[0][0]
-    tokens = np.exp(np.mean(logs, axis=0)) if logs else np.full(len(first), np.nan)
-    return pd.DataFrame({"fold": first["fold"], "key": np.sum(votes, axis=0), "tokens": tokens}, index=first.index)
+    fold, target = first["fold"].to_numpy(), lengths.targets(answers)
+    keys = np.column_stack([np.mean([_standardised(run) for run in runs], axis=0) for runs in members])
+    predicted, shares = np.empty(len(first)), []
+    for number in np.unique(fold):
+        other, held = fold != number, fold == number
+        level = target[other].mean()
+        weights, _ = nnls(keys[other], target[other] - level)
+        predicted[held] = level + keys[held] @ weights
+        shares.append(weights)
+    found = frame(fold, predicted, answers)
+    found.attrs["shares"] = np.mean(shares, axis=0)
+    return found
 
 
 def _standardised(run: pd.DataFrame) -> np.ndarray:

@@ -12,7 +12,7 @@ import pandas as pd
 from credence.ssjf.data import PromptSet
 from credence.ssjf.data.answers import set_folds
 from credence.ssjf.evaluate import lengths, recorded_lengths
-from credence.ssjf.evaluate.length_runs import PLAIN, PROMPT_LENGTH, ensemble
+from credence.ssjf.evaluate.length_runs import PLAIN, PROMPT_LENGTH, stacked
 from credence.ssjf.evaluate.recorded_lengths import CEILING
 
 # Fixed before the first judged run: what the claims compare. The proxy's settings were chosen on training parts.
@@ -21,11 +21,10 @@ WORDS = "TF-IDF ridge, tuned"
 RANKING, REGRESSION = "proxy: listwise, fast", "proxy: log-mse, fast"
 FAST, PAPER = "proxy: l1, fast", "proxy: l1, paper"
 STATES = "frozen SmolLM2, five layers, ridge"
-# Equal votes, so that nothing is fitted to the prompts they are judged on.
-WITH_WORDS = "ensemble: proxy + TF-IDF"
-WITH_STATES = "ensemble: proxy + TF-IDF + frozen SmolLM2"
-ENSEMBLES = {WITH_WORDS: (PROXY, WORDS), WITH_STATES: (PROXY, WORDS, STATES)}
-JUDGED = (PROXY, WORDS, STATES, RANKING, REGRESSION, FAST, PAPER, PROMPT_LENGTH, *ENSEMBLES)
+WITH_WORDS = "stack: proxy + TF-IDF"
+WITH_STATES = "stack: proxy + TF-IDF + frozen SmolLM2"
+STACKS = {WITH_WORDS: (PROXY, WORDS), WITH_STATES: (PROXY, WORDS, STATES)}
+JUDGED = (PROXY, WORDS, STATES, RANKING, REGRESSION, FAST, PAPER, PROMPT_LENGTH, *STACKS)
 
 _PROXY_NAME = re.compile(r"proxy: (?P<head>[\w-]+), (?P<schedule>paper|fast)(?P<more>.*)")
 
@@ -65,7 +64,7 @@ def describe(predictor: str) -> dict:
     """Return ``kind``, ``head`` and ``schedule`` that a predictor's name tells; the last two None where it has none."""
     if predictor == CEILING:
         return {"kind": "ceiling", "head": None, "schedule": None}
-    if predictor.startswith(("stack", "ensemble")):
+    if predictor.startswith("stack"):
         return {"kind": "stack", "head": None, "schedule": None}
     found = _PROXY_NAME.fullmatch(predictor)
     plain = found is not None and not found["more"]
@@ -100,9 +99,9 @@ def study(
     names = [*live, *(name for name in recorded_lengths.predictors(recorded, answers) if name not in live)]
     names = [name for name in names if only is None or name in only]
     runs = {n: [live[n]] if n in live else recorded_lengths.by_seed(recorded, answers, n) for n in names}
-    for name, members in ENSEMBLES.items():
+    for name, members in STACKS.items():
         if (only is None or name in only) and all(member in runs for member in members):
-            runs[name] = [ensemble([runs[member] for member in members])]
+            runs[name] = [stacked(answers, [runs[member] for member in members])]
     scores, drawn = recorded_lengths.score(answers, runs, draws, seed)
     if (only is None or CEILING in only) and np.isfinite(lengths.other_samples(answers)).any():
         part, best = recorded_lengths.ceiling_set(answers, fold)
@@ -168,7 +167,7 @@ def claim_metrics(found: Study, ending: str) -> dict[str, np.ndarray]:
         if better in draws and worse in draws:
             metrics[f"{name}_{ending}"] = draws[better]["tau"] - draws[worse]["tau"]
     if WITH_STATES in draws:
-        metrics[f"ensemble_tau_{ending}"] = draws[WITH_STATES]["tau"]
+        metrics[f"stack_tau_{ending}"] = draws[WITH_STATES]["tau"]
     if PROMPT_LENGTH in draws:
         metrics[f"prompt_length_tau_{ending}"] = draws[PROMPT_LENGTH]["tau"]
     return {name: values for name, values in metrics.items() if np.isfinite(values).all()}
