@@ -253,11 +253,11 @@ def claim_metrics(runs: pd.DataFrame, draws: int = 2000, seed: int = 0) -> dict[
     }
 
 
-def summary_rows(curves: pd.DataFrame, times: pd.DataFrame) -> pd.DataFrame:
+def summary_rows(curves: pd.DataFrame, times: pd.DataFrame, reference: str = "Linux") -> pd.DataFrame:
     """Return one row a system and seed: iterations needed, loss at the end (last tenth), times of shuffles [ms]."""
     last = curves[curves["iteration"] > 0.9 * curves["iteration"].max()]
     final = last.groupby(["system", "seed"], sort=False)["loss"].mean().rename("final_loss").reset_index()
-    return times.merge(needed(curves), on=["system", "seed"]).merge(final, on=["system", "seed"])
+    return times.merge(needed(curves, reference), on=["system", "seed"]).merge(final, on=["system", "seed"])
 
 
 def break_curves(runs: pd.DataFrame, draws: int = 1000, seed: int = 0) -> pd.DataFrame:
