@@ -1,0 +1,77 @@
+"""References that know the truth: how much of an error is the schedule's, and how much is not knowing the program.
+
+Both use the smoother that is judged, with what it would have to learn replaced by estimates from exact counts of the
+very run it is tested on. They are references and no limits: a nonlinear method, or a lucky one, may do better.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from credence.bayesperf.infer import chain, kalman, smooth
+from credence.bayesperf.infer.learn import Learned
+from credence.bayesperf.infer.prior import component_moments
+from credence.bayesperf.infer.settings import Settings
+from credence.bayesperf.infer.sites import cells, read_variance
+from credence.bayesperf.schedule.expectation import LEAST, coordinates
+
+# Share of the diagonal added to the lag-0 covariance before the transition is solved for: short runs have few slices.
+RIDGE = 0.01
+
+
+def knowing_covariance(observations, counts: np.ndarray, relations, settings: Settings | None = None):
+    """Return the posterior of the judged smoother with means and covariances taken from the exact counts.
+
+    Parameters
+    ----------
+    observations : Observations
+    counts : array [slices, events]
+        Exact counts of the same run.
+    relations : sequence of Relation
+        Identities between the listed events.
+    settings : Settings, optional
+
+    Returns
+    -------
+    infer.Posterior
+    """
+    settings = settings or Settings()
+    place = coordinates(observations.events, relations, counts.mean(axis=0))
+    floor = LEAST**2 * np.eye(place.rank)
+    parts = component_moments(counts, settings.decays)
+    inside = np.stack([place.basis.T @ part @ place.basis + floor for part in parts])
+    components = chain.Components(np.asarray(settings.decays, float), inside, LEAST**2 * np.eye(place.rank))
+    learned = Learned(place, components, settings.read_noise)
+    return smooth(observations, relations, settings, learned=learned)
+
+
+def knowing_transition(observations, counts: np.ndarray, relations, settings: Settings | None = None):
+    """Return mean and standard deviation [slices, events] under a VAR(1) fitted to the exact counts.
+
+    In coordinates z of what the identities leave open: F = C₁ C₀⁻¹ with a ridge, shrunk until it is stable, and the
+    innovation covariance that keeps C₀ stationary.
+
+    Parameters
+    ----------
+    observations, counts, relations, settings
+        As for `knowing_covariance`.
+    """
+    settings = settings or Settings()
+    place = coordinates(observations.events, relations, counts.mean(axis=0))
+    moves = (counts / place.scale - place.offset) @ place.basis
+    now = moves.T @ moves / len(moves) + LEAST**2 * np.eye(place.rank)
+    following = moves[1:].T @ moves[:-1] / max(len(moves) - 1, 1)
+    transition = following @ np.linalg.inv(now + RIDGE * np.diag(np.diag(now)))
+    innovation = now - transition @ now @ transition.T
+    for _ in range(200):
+        if np.linalg.eigvalsh(innovation).min() > 0:
+            break
+        transition = 0.97 * transition
+        innovation = now - transition @ now @ transition.T
+    slot, event = cells(observations.mean)
+    value = observations.mean[slot, event]
+    variance = read_variance(value, place.scale[event], settings.read_noise, settings.noise_floor)
+    sites = kalman.Sites(place.basis, slot, event, value / place.scale[event] - place.offset[event], variance)
+    dynamics = kalman.Dynamics(transition, innovation, np.zeros(place.rank), now)
+    done = kalman.run(dynamics, sites, len(counts), place.basis)
+    return (done.mean + place.offset) * place.scale, np.sqrt(done.variance) * place.scale
