@@ -94,14 +94,26 @@ def run_scale(mean: np.ndarray, equal: np.ndarray, equal_to: np.ndarray) -> np.n
     equal, equal_to : arrays [identities, events], [identities]
     """
     seen = np.isfinite(mean)
-    scale = np.where(seen, mean, 0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
-    missing = ~seen.any(axis=0)
-    if missing.any() and len(equal):
-        known = equal[:, ~missing] @ scale[~missing]
-        weight = np.maximum(np.abs(equal[:, ~missing]) @ np.abs(scale[~missing]), 1e-30)
-        scale[missing] = np.abs(np.linalg.lstsq(equal[:, missing] / weight[:, None], (equal_to - known) / weight)[0])
-    # an event that never happened still needs a unit: a millionth of the busiest one, at least one count
-    return np.maximum(scale, max(1.0, 1e-6 * scale.max(initial=0)))
+    times = seen.sum(axis=0)
+    # an event that was never seen to happen is taken to happen once in as many slices again
+    floor = 1 / (times + 1)
+    scale = np.maximum(np.where(seen, mean, 0).sum(axis=0) / np.maximum(times, 1), floor)
+    known, equal = times > 0, np.asarray(equal, float).reshape(-1, mean.shape[1])
+    if known.all() or not known.any() or not len(equal):
+        return scale
+    unit = np.where(known, scale, np.median(scale[known]))
+    for _ in range(4):  # the unit in which an unseen event is solved for is the solution of the step before
+        rows = equal * unit
+        size = np.maximum(np.abs(rows).max(axis=1, keepdims=True), np.abs(equal_to).reshape(-1, 1))
+        rows, right = rows / np.where(size > 0, size, 1), equal_to / np.where(size[:, 0] > 0, size[:, 0], 1)
+        _, values, turned = np.linalg.svd(rows)
+        rank = int(np.sum(values > REPEATED * values.max(initial=1.0)))
+        free = turned[rank:].T
+        fixed = np.linalg.lstsq(rows, right, rcond=REPEATED)[0]
+        step = np.linalg.lstsq(free[known], (scale / unit - fixed)[known], rcond=1e-7)[0]
+        solved = np.abs(fixed + free @ step) * unit
+        unit = np.where(known, scale, np.maximum(solved, 1e-9 * scale.max()))
+    return np.maximum(unit, floor)
 
 
 @dataclass(frozen=True)
