@@ -2,15 +2,18 @@
 
 ``python -m credence.bayesperf.evaluate.pcie_recorded --errors paper --out FOLDER`` writes one parquet file a run as
 soon as it is done; files that are there are not made again, so that the command can be stopped and started. With
-``--gather`` it then writes what lies in FOLDER to ``data/bayesperf/recorded-pcie-{runs,curves}.parquet``.
+``--gather`` it then writes what lies in FOLDER to ``data/bayesperf/recorded-pcie-{runs,curves}.parquet`` and prints
+their entries for the catalogue.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import json
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -111,6 +114,58 @@ def _write(frame: pd.DataFrame, path: Path) -> None:
     write_atomic(path, stream.getvalue())
 
 
+TITLES = {
+    "runs": "Simulated case study: what NIC schedulers learn and gain by who reads the counters, seed by seed",
+    "curves": "Simulated case study: loss of the learned NIC scheduler over training, seed by seed",
+}
+COLUMNS = {
+    "errors": "counter errors: the paper's (Fig 8 at 32 events) or those measured in error_vs_events [name]",
+    "break": "assumption broken on purpose; none, or error: readers of any mean error [name]",
+    "strength": "how far it is broken, see credence.bayesperf.evaluate.pcie.BREAK_TITLES [as there]",
+    "system": "who reads the counters; a mean error where break is error [name]",
+    "seed": "scenario seed [1]",
+    "learning_ms": "mean time of a shuffle, learned scheduler [ms]",
+    "filtering_ms": "mean time of a shuffle, collaborative filtering [ms]",
+    "learning_none_ms": "mean time of the learned scheduler's shuffles through the card of their own NUMA node [ms]",
+    "filtering_none_ms": "mean time of filtering's shuffles through the card of their own NUMA node [ms]",
+    "level": "loss to be reached: 95 % of the improvement with Linux's counters [1]",
+    "iterations": "training iterations until then; all of them where it is not reached [iterations]",
+    "reached": "whether it is reached [1]",
+    "final_loss": "mean loss over the last tenth of training [1]",
+    "iteration": "training iterations made [iterations]",
+    "loss": "expected excess of a shuffle over an untrained scheduler's, on programs not trained on [1]",
+}
+
+
+def entry(kind: str, path: Path, day: str) -> str:
+    """Return the catalogue's entry of a recorded table, ``"runs"`` or ``"curves"``, as text."""
+    import hashlib
+
+    frame = pd.read_parquet(path)
+    sets = " and ".join(sorted(frame["errors"].unique()))
+    fields = {
+        "name": {"runs": RUNS, "curves": CURVES}[kind],
+        "title": TITLES[kind],
+        "paper": "bayesperf",
+        "kind": "simulated",
+        "licence": "BSD-3-Clause",
+        "citation": "the Credence developers",
+        "file": f"bayesperf/{FILES[kind]}",
+        "reader": "parquet",
+        "bytes": path.stat().st_size,
+        "rows": len(frame),
+        "sha256_mirror": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "sha256_content": catalogue.content_hash(frame),
+        "generator": "credence.bayesperf.evaluate.pcie_recorded:point",
+        "seed": 0,
+        "note": f"generated, not measured. Recorded {day} with: python -m credence.bayesperf.evaluate.pcie_recorded "
+        f"--errors paper|measured --out FOLDER --gather. Here: errors {sets}.",
+    }
+    lines = ["[[dataset]]", *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in fields.items())]
+    columns = (f"{name} = {json.dumps(COLUMNS[name], ensure_ascii=False)}" for name in frame.columns)
+    return "\n".join([*lines, "[dataset.columns]", *columns]) + "\n"
+
+
 def read(name: str) -> pd.DataFrame:
     """Return ``"runs"`` or ``"curves"`` as recorded: through the catalogue (`RUNS`, `CURVES`)."""
     return catalogue.frame({"runs": RUNS, "curves": CURVES}[name])
@@ -138,7 +193,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(stem, file=sys.stderr, flush=True)
         if given.gather:
             for kind, frame in zip(FILES, gather(given.out), strict=True):
-                _write(frame, paths.data_dir() / "bayesperf" / FILES[kind])
+                path = paths.data_dir() / "bayesperf" / FILES[kind]
+                _write(frame, path)
+                print(entry(kind, path, f"{datetime.now(UTC):%Y-%m-%d}"))
     except InputError as error:
         sys.exit(f"error: {error}")
 
