@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from bayesperf.made_up_world import EVENTS, FIXED, RELATIONS, MadeUpRelation, counts, pmu
-from credence.bayesperf.schedule import a_optimal, expected_error, linux_round_robin, markov_blanket, repeat
+from credence.bayesperf.schedule import (
+    a_optimal,
+    expected_error,
+    linux_round_robin,
+    markov_blanket,
+    opening_group,
+    repeat,
+)
 from credence.bayesperf.schedule.blanket import blanket, connect, factor_graph, shortest_path
 from credence.bayesperf.schedule.constraints import as_groups, as_schedule
 from credence.bayesperf.schedule.expectation import case_of, expected_sd, linear_moments
@@ -152,8 +159,9 @@ def test_groups_far_apart_are_connected_and_pruned():
 
 
 def test_a_optimal_beats_rotation_and_wastes_no_counter_on_what_follows():
-    cases = [case_of(counts(seed=seed), EVENTS, RELATIONS) for seed in (1, 2)]
+    cases = [case_of(counts(seed=seed), EVENTS, RELATIONS, level=0) for seed in (1, 2)]
     weights = np.array([event not in FIXED for event in EVENTS], float)
+    assert case_of(counts(), EVENTS, RELATIONS).decays.size == cases[0].decays.size + 1
     schedule = a_optimal(cases, pmu(2), period=6, tries=40, rng=np.random.default_rng(0))
     as_groups(schedule, EVENTS, pmu(2))
     assert open_rank(cases[0].basis, schedule.any(axis=0)) == 0
@@ -200,3 +208,19 @@ def test_bad_input_is_named():
         expected_sd(found, np.ones((2, 3), bool))
     with pytest.raises(InputError, match="counters"):
         linux_round_robin(EVENTS, 0)
+
+
+def test_the_first_slice_counts_what_bursts_there_once():
+    made = [counts(seed=seed) for seed in (1, 2, 3)]
+    for program in made:
+        # FAR and MISSES burst together, BRANCHES by itself: one counter for the two, one for the third
+        program[0, [3, 4]] = 0.9 * program.sum(axis=0)[[3, 4]]
+        program[0, 6] = 0.5 * program[:, 6].sum()
+    made[1][0, 6] *= 3
+    group = opening_group(made, EVENTS, pmu(2))
+    assert len(set(group) & {"MISSES", "FAR"}) == 1
+    assert "BRANCHES" in group
+    cases = [case_of(program, EVENTS, RELATIONS) for program in made]
+    schedule = a_optimal(cases, pmu(2), period=5, tries=20, rng=np.random.default_rng(0), opening=group)
+    assert sorted(as_groups(schedule, EVENTS, pmu(2))[0]) == sorted(group)
+    assert open_rank(cases[0].basis, schedule.any(axis=0)) == 0

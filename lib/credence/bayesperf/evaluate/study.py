@@ -161,9 +161,10 @@ def find_schedule(
     if name == "overlap":
         return schedule.markov_blanket(events, pmu, known_relations(machine))
     counts = training_counts(machine, events)
-    cases = [case_of(values, events, relations) for program, values in counts.items() if program != without]
+    used = [values for program, values in counts.items() if program != without]
+    cases, opening = [case_of(values, events, relations) for values in used], schedule.opening_group(used, events, pmu)
     rng = seeds.generator(0, "schedule", machine, n, counters)
-    return schedule.a_optimal(cases, pmu, tries=TRIES, rng=rng)
+    return schedule.a_optimal(cases, pmu, tries=TRIES, rng=rng, opening=opening)
 
 
 def prepare(part: Part) -> Run:

@@ -5,7 +5,7 @@ run.
 """
 
 from credence.bayesperf.schedule.blanket import markov_blanket
-from credence.bayesperf.schedule.optimal import a_optimal, expected_error
+from credence.bayesperf.schedule.optimal import a_optimal, expected_error, opening_group
 from credence.bayesperf.schedule.rotation import linux_round_robin, repeat
 
-__all__ = ["a_optimal", "expected_error", "linux_round_robin", "markov_blanket", "repeat"]
+__all__ = ["a_optimal", "expected_error", "linux_round_robin", "markov_blanket", "opening_group", "repeat"]

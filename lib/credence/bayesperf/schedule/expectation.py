@@ -13,8 +13,12 @@ from credence.bayesperf.infer.prior import LAGS, positive
 from credence.bayesperf.schedule.variance import smoothed_variance
 from credence.bench.errors import InputError
 
-# Share of a deviation that each component keeps from slice to slice: phases, their changes, what is new in every slice.
-DECAYS = (0.95, 0.6, 0.0)
+# Share of a deviation that each component keeps from slice to slice: phases, and what is new in every slice.
+DECAYS = (0.9, 0.0)
+# How far an event's mean over the run is from what the smoother takes it for, in shares of it: it has to be learned in
+# the slices in which the event is on a counter, and a run is not endless (the decay stands for some hundred slices).
+# Without it a schedule trusts correlations that nobody has seen yet. Chosen on the training programs.
+LEVEL, LEVEL_DECAY = 0.5, 0.99
 # Standard deviation of a measured count of a slice, in shares of the event's mean: 0.5 % read noise and 2 % skid.
 READ_SD = 0.0045
 # Standard deviation that every direction has at least, in relative counts: no direction is taken for certain.
@@ -84,6 +88,7 @@ def case(
     scale: np.ndarray,
     decays: Sequence[float] = DECAYS,
     read_sd: float = READ_SD,
+    level: float = LEVEL,
 ) -> Case:
     """Return a program with given covariances.
 
@@ -100,6 +105,8 @@ def case(
     decays : sequence of float [components]
     read_sd : float
         Standard deviation of a measured relative count.
+    level : float
+        Standard deviation of each event's own level, a slow component besides those given; 0 = levels are known.
     """
     if len(covariances) != len(decays) or not read_sd > 0:
         raise InputError(
@@ -108,8 +115,11 @@ def case(
     place = coordinates(events, relations, scale)
     floor = LEAST**2 * np.eye(place.rank)
     inside = np.stack([place.basis.T @ one @ place.basis + floor for one in covariances])
-    noise = np.full(len(place.events), read_sd**2)
-    return Case(place.events, place.basis, np.asarray(decays, float), inside, noise)
+    noise, decays = np.full(len(place.events), read_sd**2), np.asarray(decays, float)
+    if level > 0:
+        decays = np.append(decays, LEVEL_DECAY)
+        inside = np.concatenate([inside, level**2 * np.eye(place.rank)[None]])
+    return Case(place.events, place.basis, decays, inside, noise)
 
 
 def linear_moments(counts: np.ndarray, decays: Sequence[float] = DECAYS) -> np.ndarray:
@@ -145,9 +155,11 @@ def linear_moments(counts: np.ndarray, decays: Sequence[float] = DECAYS) -> np.n
     return fitted * np.outer(factor, factor)
 
 
-def case_of(counts: np.ndarray, events: Sequence[str], relations, decays: Sequence[float] = DECAYS) -> Case:
+def case_of(
+    counts: np.ndarray, events: Sequence[str], relations, decays: Sequence[float] = DECAYS, level: float = LEVEL
+) -> Case:
     """Return the case that the counts of a program make [slices, events]: of a training program, or of a first pass."""
-    return case(linear_moments(counts, decays), events, relations, np.mean(counts, axis=0), decays)
+    return case(linear_moments(counts, decays), events, relations, np.mean(counts, axis=0), decays, level=level)
 
 
 def expected_sd(found: Case, schedule: np.ndarray, warm_up: int = 12) -> np.ndarray:

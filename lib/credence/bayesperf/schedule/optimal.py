@@ -28,9 +28,44 @@ def open_rank(basis: np.ndarray, on: np.ndarray) -> int:
 
 
 def default_period(events: Sequence[str], pmu: Pmu) -> int:
-    """Return a period long enough for three turns of every event, 6 to 36 slices."""
+    """Return a period long enough for three turns of every event, 6 to 24 slices."""
     turns = -(-len(programmable(events, pmu)) // pmu.counters)
-    return int(np.clip(3 * turns, 6, 36))
+    return int(np.clip(3 * turns, 6, 24))
+
+
+def opening_group(programs: Sequence[np.ndarray], events: Sequence[str], counters: int | Pmu) -> list[str]:
+    """Return what to count in the first slice of a run, where a loader's burst may hold most of an event's counts.
+
+    What a missed burst costs is its share of the event's total. Events are taken greedily, as in `greedy`, with the
+    second moments of those shares over training programs in place of a covariance: events that burst together need one
+    counter between them.
+
+    Parameters
+    ----------
+    programs : sequence of arrays [slices, events]
+        Exact counts of training programs.
+    events : sequence of str
+    counters : int or Pmu
+    """
+    pmu = as_pmu(counters, events)
+    shares = np.stack([counts[0] / np.maximum(counts.sum(axis=0), 1) for counts in programs])
+    moments = shares.T @ shares / len(shares) + 1e-8 * np.eye(len(events))
+    group: list[str] = []
+    for event in (place for place, name in enumerate(events) if name in pmu.fixed):
+        moments = moments - np.outer(moments[event], moments[event]) / moments[event, event]
+        moments[event, event] += 1e-12
+    while True:
+        spread = np.sqrt(np.maximum(np.diag(moments), 1e-12))
+        left = np.maximum(np.diag(moments) - moments**2 / spread[:, None] ** 2, 0.0)
+        gain = spread.sum() - np.sqrt(left).sum(axis=1)
+        order = np.argsort(-gain, kind="stable")
+        pick = next(
+            (e for e in order if events[e] not in [*group, *pmu.fixed] and fits(pmu, [*group, events[e]])), None
+        )
+        if pick is None:
+            return group
+        group.append(events[pick])
+        moments = moments - np.outer(moments[pick], moments[pick]) / spread[pick] ** 2
 
 
 class _Filter:
@@ -102,11 +137,11 @@ def greedy(cases: Sequence[Case], pmu: Pmu, period: int, weights: np.ndarray) ->
     return as_schedule(chosen[period:], events, pmu)
 
 
-def see_everything(schedule: np.ndarray, cases: Sequence[Case], pmu: Pmu) -> np.ndarray:
+def see_everything(schedule: np.ndarray, cases: Sequence[Case], pmu: Pmu, pinned: int = 0) -> np.ndarray:
     """Return a schedule in which every dimension is seen at least once, changing as few cells as possible.
 
     Otherwise the level of some event would rest on the prior alone. Events are put where the fewest are on, then in
-    place of the event that is on most often.
+    place of the event that is on most often; the first `pinned` slices stay as they are.
     """
     schedule, events = schedule.copy(), cases[0].events
     basis = cases[0].basis
@@ -118,21 +153,21 @@ def see_everything(schedule: np.ndarray, cases: Sequence[Case], pmu: Pmu) -> np.
         with_it = schedule.any(axis=0)
         with_it[event] = True
         if open_rank(basis, with_it) < missing:
-            _insert(schedule, event, fixed, events, basis, pmu)
+            _insert(schedule, event, fixed, basis, events, pmu, pinned)
     return schedule
 
 
-def _insert(schedule, event, fixed, events, basis, pmu) -> bool:
+def _insert(schedule, event, fixed, basis, events, pmu, pinned) -> bool:
     """Put one event into the schedule, in place; the rest must see as much as before."""
     before = open_rank(basis, schedule.any(axis=0))
-    for row in np.argsort(schedule.sum(axis=1), kind="stable"):
+    for row in pinned + np.argsort(schedule[pinned:].sum(axis=1), kind="stable"):
         group = [events[e] for e in np.flatnonzero(schedule[row] & ~fixed)]
         if fits(pmu, [*group, events[event]]):
             schedule[row, event] = True
             return True
     often = schedule.sum(axis=0)
     for out in np.argsort(-np.where(fixed, 0, often), kind="stable"):
-        for row in np.flatnonzero(schedule[:, out]):
+        for row in pinned + np.flatnonzero(schedule[pinned:, out]):
             group = [events[e] for e in np.flatnonzero(schedule[row] & ~fixed) if e != out]
             if fixed[out] or not fits(pmu, [*group, events[event]]):
                 continue
@@ -150,14 +185,18 @@ def improve(
     weights: np.ndarray,
     tries: int,
     rng: np.random.Generator,
+    pinned: int = 0,
 ) -> np.ndarray:
-    """Return the schedule after `tries` random exchanges of one event, each kept if the expected error falls."""
+    """Return the schedule after `tries` random exchanges of one event, each kept if the expected error falls.
+
+    The first `pinned` slices stay as they are.
+    """
     events, basis = cases[0].events, cases[0].basis
     fixed = np.array([event in pmu.fixed for event in events])
     best = weights @ expected_error(cases, schedule)
     blind = open_rank(basis, schedule.any(axis=0))
     for _ in range(tries):
-        row = int(rng.integers(len(schedule)))
+        row = int(rng.integers(pinned, len(schedule)))
         on, off = np.flatnonzero(schedule[row] & ~fixed), np.flatnonzero(~schedule[row] & ~fixed)
         if on.size == 0 or off.size == 0:
             continue
@@ -179,6 +218,7 @@ def a_optimal(
     period: int | None = None,
     tries: int = 0,
     rng: np.random.Generator | None = None,
+    opening: Sequence[str] | None = None,
 ) -> np.ndarray:
     """Return the schedule with the least expected error over the cases [period, events].
 
@@ -193,6 +233,8 @@ def a_optimal(
         Exchanges tried after the greedy step.
     rng : numpy.random.Generator
         Needed when `tries` is above 0.
+    opening : sequence of str or None
+        What the first slice counts, as of `opening_group`; it comes round again with the period. None = as any other.
 
     Raises
     ------
@@ -212,5 +254,8 @@ def a_optimal(
         return as_schedule([wanted], events, pmu)
     weights = np.array([event not in pmu.fixed for event in events], float)
     weights /= weights.sum()
-    schedule = see_everything(greedy(several, pmu, period, weights), several, pmu)
-    return improve(schedule, several, pmu, weights, tries, rng) if tries else schedule
+    schedule, pinned = greedy(several, pmu, period, weights), 0
+    if opening is not None and period > 1:
+        schedule[0], pinned = as_schedule([opening], events, pmu)[0], 1
+    schedule = see_everything(schedule, several, pmu, pinned)
+    return improve(schedule, several, pmu, weights, tries, rng, pinned) if tries else schedule
