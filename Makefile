@@ -2,7 +2,7 @@
 # An active conda environment is used as it is; else .venv is made and used.
 
 .DEFAULT_GOAL := help
-.PHONY: help reports test lab lint clean environment benchmarks
+.PHONY: help reports test lab lint clean environment benchmarks plugin
 
 JOBS ?= 2
 PRESET ?= quick
@@ -56,6 +56,9 @@ environment: $(READY)  ## generate environment.yml from pyproject.toml
 
 benchmarks: $(READY)  ## timings, outside the tests
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only -p no:xdist
+
+plugin: $(READY)  ## build the QEMU plugin that counts (BayesPerf); needs QEMU user mode and a C compiler
+	$(BIN)/python -m credence.bayesperf.data.tracing
 
 clean:  ## remove what was built; the environment and the runs stay
 	rm -rf build dist .pytest_cache .ruff_cache .hypothesis .benchmarks
