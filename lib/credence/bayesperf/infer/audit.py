@@ -1,0 +1,354 @@
+"""The audit: the posterior probability that each relation holds, from one multiplexed run and nothing else.
+
+A wrong relation does more harm than none, because a smoother believes it. So every relation is tested on the slices in
+which all its events were counted together (:mod:`.evidence` weighs them), and what is found broken is named and left
+out by :func:`screen`. Where its events were never together, residuals over time are tried: an event between two of its
+measurements is interpolated. If even a clear error would not show in them, the relation is *not testable*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from credence.bayesperf.data.observations import Observations
+from credence.bayesperf.infer.evidence import Beliefs, log_student, noise_of, weigh
+from credence.bayesperf.model.relation import Relation
+from credence.bayesperf.model.relations import eliminated
+from credence.bench.errors import InputError
+
+TOGETHER, OVER_TIME, NOT_TESTABLE = "together", "over time", "not testable"
+
+
+@dataclass(frozen=True)
+class AuditSettings:
+    """Choices of the audit; made on the training programs.
+
+    Attributes
+    ----------
+    beliefs : Beliefs
+    read_noise : float
+        Relative noise of a reading, where too few relations show it.
+    skid : float
+        Standard deviation of the share of a reading that is late.
+    fewest : int
+        Slices that a test needs.
+    holds, broken : float
+        A relation with P at least `holds` holds; with P at most `broken` it is broken; between them it is doubtful.
+    clear : float
+        The error that a test over time must be able to see, as a share of a coefficient.
+    visible : float
+        Standard errors at which an error is seen against the belief that relations hold.
+    """
+
+    beliefs: Beliefs = field(default_factory=Beliefs)
+    read_noise: float = 0.005
+    skid: float = 0.006
+    fewest: int = 3
+    holds: float = 0.9
+    broken: float = 0.1
+    clear: float = 0.05
+    visible: float = 4.0
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What a run says about one relation.
+
+    Attributes
+    ----------
+    relation : Relation
+    probability : float
+        That it holds; NaN if not testable.
+    evidence : str
+        ``"together"``, ``"over time"`` or ``"not testable"``.
+    verdict : str
+        ``"holds"``, ``"doubtful"``, ``"broken"`` or ``"not testable"``.
+    slices : int
+        Slices with all events together (over time: with interpolated ones).
+    residual : float
+        Sum of the residuals as a share of the sum of the larger side.
+    suspect : str
+        Event whose coefficient is most likely the wrong one; empty for inequalities and if nothing points to one.
+    factor : float
+        What that coefficient would have to be multiplied by.
+    visible : dict of str to float
+        Relative error of each coefficient that this run would have shown; above 1: none.
+    reason : str
+        One sentence for the report.
+    """
+
+    relation: Relation
+    probability: float
+    evidence: str
+    verdict: str
+    slices: int
+    residual: float
+    suspect: str
+    factor: float
+    visible: dict[str, float]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Screened:
+    """Relations sorted by their audit.
+
+    Attributes
+    ----------
+    relations : tuple of Relation
+        To be used as they are: those that hold and those not testable, reduced to the events of the run.
+    soft : tuple of Relation
+        Doubtful identities: to be used within a few percent only.
+    refused : tuple of Audit
+        Broken ones, by name; left out.
+    audits : tuple of Audit
+        All.
+    """
+
+    relations: tuple[Relation, ...]
+    soft: tuple[Relation, ...]
+    refused: tuple[Audit, ...]
+    audits: tuple[Audit, ...]
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """Residuals of one relation.
+
+    Attributes
+    ----------
+    residual : array [slices]
+    terms : array [slices, terms]
+        Coefficient times count.
+    weight : array [slices]
+        Variance of the residual per unit of squared read noise.
+    size : array [slices]
+        The larger of both sides.
+    coarse : bool array [slices]
+        Whether rounding is most of that variance: such slices show nothing of the read noise.
+    """
+
+    residual: np.ndarray
+    terms: np.ndarray
+    weight: np.ndarray
+    size: np.ndarray
+    coarse: np.ndarray
+
+
+def residuals_together(observations: Observations, relation: Relation, settings: AuditSettings) -> Residuals:
+    """Return the residuals of the slices in which all events of a relation were counted.
+
+    The variance of an event's count per unit of squared read noise is the sum of its squared readings: with N readings
+    of mean m and standard deviation S, ``N m² + (N - 1) S²``; skid moves a share of the first and the last reading.
+    """
+    columns = [observations.events.index(event) for event in relation.coefficients]
+    counts = observations.mean[:, columns]
+    rows = np.isfinite(counts).all(axis=1)
+    counts, spread = counts[rows], np.nan_to_num(observations.sd_reading[rows][:, columns])
+    factors = np.array(list(relation.coefficients.values()))
+    number = observations.readings
+    mean = counts / number
+    squares = number * mean**2 + (number - 1) * spread**2
+    late = 2 * (mean**2 + spread**2) * (settings.skid / settings.read_noise) ** 2 if number > 1 else 0.0
+    weight = ((squares + late) * factors**2).sum(axis=1)
+    return _residuals(relation, counts * factors, weight, factors, settings)
+
+
+def residuals_over_time(observations: Observations, relation: Relation, settings: AuditSettings) -> Residuals:
+    """Return residuals with interpolated counts, about one for each turn of the schedule.
+
+    Their noise is that of interpolation, which is not known beforehand; it is taken as a share of the counts. Slices
+    are those in which the most of the relation was counted, far enough apart that no measurement is used twice.
+    """
+    columns = [observations.events.index(event) for event in relation.coefficients]
+    counts = observations.mean[:, columns]
+    factors = np.array(list(relation.coefficients.values()))
+    measured = np.isfinite(counts)
+    empty = np.zeros((0, len(columns)))
+    if measured.sum(axis=0).min() < settings.fewest:
+        return _residuals(relation, empty, np.zeros(0), factors, settings)
+    slots = np.arange(len(counts))
+    filled = np.stack(
+        [np.interp(slots, slots[on], column[on]) for on, column in zip(measured.T, counts.T, strict=True)], axis=1
+    )
+    inside = (slots >= max(slots[on][0] for on in measured.T)) & (slots <= min(slots[on][-1] for on in measured.T))
+    level = np.abs(factors) * filled.mean(axis=0)
+    worth = np.where(inside, measured @ level, -1.0)
+    gap = int(max(np.diff(slots[on]).max() for on in measured.T)) + 1
+    chosen, last = [], -gap
+    for slot in slots[worth >= 0.999 * worth.max()]:
+        if slot >= last + gap:
+            chosen.append(slot)
+            last = slot
+    terms = filled[chosen] * factors
+    return _residuals(relation, terms, np.abs(terms).sum(axis=1) ** 2 / 4, factors, settings)
+
+
+def _residuals(relation, terms, weight, factors, settings) -> Residuals:
+    # rounding: a count is off by up to 1 whatever its size
+    rounding = 0.25 * (factors**2).sum() / settings.read_noise**2
+    coarse = weight < rounding
+    weight = weight + rounding
+    residual = terms.sum(axis=1) - relation.constant
+    size = np.maximum(np.where(terms > 0, terms, 0).sum(axis=1), -np.where(terms < 0, terms, 0).sum(axis=1))
+    return Residuals(residual, terms, weight, size, coarse)
+
+
+def run_noise(found: Iterable[Residuals], settings: AuditSettings) -> float:
+    """Return the relative read noise of a run: the median over its identities, which a few wrong ones do not move."""
+    fine = [(r.residual[~r.coarse], r.weight[~r.coarse]) for r in found]
+    each = [noise_of(*pair, settings.beliefs.degrees) for pair in fine if len(pair[0]) >= settings.fewest]
+    if len(each) < 3:
+        return settings.read_noise
+    return float(np.clip(np.median(each), settings.read_noise / 100, 0.1))
+
+
+def audit(
+    observations: Observations, relations: Sequence[Relation], settings: AuditSettings | None = None
+) -> tuple[Audit, ...]:
+    """Return what a run says about each relation.
+
+    Parameters
+    ----------
+    observations : Observations
+    relations : sequence of Relation
+        Identities and inequalities; one with an event that the run has not is not testable.
+    settings : AuditSettings, optional
+
+    Raises
+    ------
+    InputError
+        For relations with the same name: a report must tell them apart.
+    """
+    settings = settings or AuditSettings()
+    names = [relation.name for relation in relations]
+    if len(set(names)) != len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise InputError(f"relations are named twice: {', '.join(twice)}; allowed: one name each")
+    together = {
+        relation.name: residuals_together(observations, relation, settings)
+        for relation in relations
+        if set(relation.coefficients) <= set(observations.events)
+    }
+    equal = [together[r.name] for r in relations if r.kind == "eq" and r.name in together]
+    noise = run_noise(equal, settings)
+    return tuple(_one(observations, r, together.get(r.name), noise, settings) for r in relations)
+
+
+def _one(observations, relation: Relation, found: Residuals | None, noise: float, settings) -> Audit:
+    if found is None:
+        missing = [event for event in relation.coefficients if event not in observations.events]
+        return _untested(relation, 0, f"never counted here: {', '.join(missing)}")
+    if len(found.residual) >= settings.fewest:
+        if not found.size.any():
+            return _untested(relation, len(found.residual), "all its counts are 0")
+        judge = judge_identity if relation.kind == "eq" else judge_order
+        return judge(relation, found, noise, settings)
+    if relation.kind == "eq":
+        over = residuals_over_time(observations, relation, settings)
+        if len(over.residual) >= settings.fewest and over.size.any():
+            own = max(noise_of(over.residual, over.weight, settings.beliefs.degrees), noise)
+            result = judge_identity(relation, over, own, settings, OVER_TIME)
+            if min(result.visible.values()) <= settings.clear:
+                return result
+            seen = f"only an error of {min(result.visible.values()):.0%} or more would show over time"
+            return _untested(relation, len(over.residual), f"its events are never counted together, and {seen}")
+    return _untested(relation, len(found.residual), "its events are counted together too seldom")
+
+
+def judge_identity(
+    relation: Relation, found: Residuals, noise: float, settings: AuditSettings, evidence: str = TOGETHER
+) -> Audit:
+    """Return the audit of an identity from its residuals and the run's noise."""
+    over = evidence == OVER_TIME
+    result = weigh(
+        found.residual,
+        found.terms,
+        found.weight,
+        noise,
+        settings.beliefs,
+        noise_spread=1.0 if over else None,
+        other=not over,
+    )
+    events = list(relation.coefficients)
+    visible = {event: float(settings.visible * sd) for event, sd in zip(events, result.sd, strict=True)}
+    verdict = _verdict(result.probability, settings)
+    worst = int(np.argmax(result.wrong))
+    suspect = events[worst] if verdict != "holds" and result.wrong[worst] > result.other else ""
+    share = float(found.residual.sum() / max(found.size.sum(), 1e-300))
+    factor = 1 - float(result.factor[worst])
+    count = f"{len(found.residual)} slices {evidence}"
+    if verdict == "holds":
+        blind = [event for event in events if visible[event] > settings.clear]
+        reason = f"residual {share:+.2%} in {count}" + (f"; blind to errors of {', '.join(blind)}" if blind else "")
+    elif suspect:
+        reason = f"residual {share:+.2%} in {count}: {factor:.3g} times the coefficient of {suspect} fits better"
+    else:
+        reason = f"residual {share:+.2%} in {count}: no single coefficient explains it"
+    return Audit(
+        relation,
+        result.probability,
+        evidence,
+        verdict,
+        len(found.residual),
+        share,
+        suspect,
+        factor if suspect else 1.0,
+        visible,
+        reason,
+    )
+
+
+def judge_order(relation: Relation, found: Residuals, noise: float, settings: AuditSettings) -> Audit:
+    """Return the audit of an inequality: slices that violate it beyond the noise speak against it.
+
+    Under *holds* the true residual is at most 0, at worst 0 itself; otherwise it may be anything up to the relation's
+    size. A slice above 0 speaks against the order as far as the second makes it likelier than the first. Slices in
+    which the order is kept say little, since they are all alike: together they count as one.
+    """
+    beliefs = settings.beliefs
+    scale = noise * np.exp(beliefs.noise_spread) * np.sqrt(found.weight)
+    at_worst = log_student(np.maximum(found.residual, 0), scale, beliefs.degrees)
+    against = np.minimum(at_worst + np.log(2 * np.maximum(found.size, scale)), 0.0).sum()
+    for_it = np.log(2) if (found.residual <= 0).mean() > 0.5 else 0.0
+    odds = np.log(beliefs.holds / (1 - beliefs.holds)) + for_it + against
+    probability = float(1 / (1 + np.exp(-np.clip(odds, -700, 700))))
+    verdict = _verdict(probability, settings)
+    above = float((found.residual > 0).mean())
+    share = float(found.residual.sum() / max(found.size.sum(), 1e-300))
+    extent = "within" if verdict == "holds" else "beyond"
+    reason = f"violated in {above:.1%} of {len(found.residual)} slices, {extent} noise"
+    return Audit(relation, probability, TOGETHER, verdict, len(found.residual), share, "", 1.0, {}, reason)
+
+
+def _verdict(probability: float, settings: AuditSettings) -> str:
+    if probability >= settings.holds:
+        return "holds"
+    return "broken" if probability <= settings.broken else "doubtful"
+
+
+def _untested(relation: Relation, slices: int, why: str) -> Audit:
+    reason = f"not testable: {why}"
+    return Audit(relation, float("nan"), NOT_TESTABLE, NOT_TESTABLE, slices, float("nan"), "", 1.0, {}, reason)
+
+
+def screen(
+    observations: Observations, relations: Sequence[Relation], settings: AuditSettings | None = None
+) -> Screened:
+    """Audit relations and sort them: what holds is used, what is doubtful is used softly, what is broken is named.
+
+    Relations between events that are not all in the run are used as far as they say something about those that are
+    (:func:`credence.bayesperf.model.relations.eliminated`), unless one that they rest on is broken or doubtful.
+    """
+    audits = audit(observations, relations, settings)
+    kept = [a.relation for a in audits if a.verdict in ("holds", NOT_TESTABLE)]
+    doubtful = [a for a in audits if a.verdict == "doubtful" and a.relation.kind == "eq"]
+    return Screened(
+        relations=eliminated(kept, observations.events),
+        soft=tuple(a.relation for a in doubtful),
+        refused=tuple(a for a in audits if a.verdict == "broken"),
+        audits=audits,
+    )
