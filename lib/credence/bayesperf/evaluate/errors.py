@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -19,7 +20,8 @@ import pandas as pd
 from credence.bayesperf.data.pmu import LIST_SIZES
 from credence.bayesperf.evaluate import study
 from credence.bayesperf.infer import Settings
-from credence.bench import catalogue, seeds
+from credence.bayesperf.model.relations import matrix, rank
+from credence.bench import catalogue, paths, seeds
 from credence.bench.errors import InputError
 from credence.bench.progress import track
 from credence.bench.record import write_atomic
@@ -56,6 +58,40 @@ def run_part(part: study.Part, folder: Path) -> pd.DataFrame:
 def recorded() -> pd.DataFrame:
     """Return the recorded study, a row a part and method: see `study.evaluate`."""
     return catalogue.frame(RECORDED)
+
+
+def rank_table() -> pd.DataFrame:
+    """Return, for each machine and list size, how many counts a slice the identities leave open [events]."""
+    found = {}
+    for machine in COUNTERS:
+        column = {}
+        for n in LIST_SIZES:
+            known, events, relations = study.listed(machine, n, 4)
+            column[n] = len(events) - rank(matrix(relations, events)) - len(known.fixed)
+        found[f"{machine}: open beside the fixed counters [events]"] = column
+    return pd.DataFrame(found).rename_axis("listed events").T
+
+
+def again(jobs: int = 2) -> pd.DataFrame:
+    """Run the whole study again, in the run's folder (about an hour on two cores), or go on with it."""
+    folder = Path(os.environ.get("CREDENCE_RUN_DIR") or paths.reports_dir() / "errors") / "errors"
+    return run_all(folder, jobs)
+
+
+def run_all(folder: Path, jobs: int) -> pd.DataFrame:
+    """Evaluate every part that is not in `folder` yet, `jobs` at a time."""
+    todo = [part for machine in COUNTERS for split in ("test", "train") for part in parts(machine, split)]
+    with ProcessPoolExecutor(jobs) as pool:
+        done = pool.map(partial(run_part, folder=folder), todo)
+        frame = pd.concat(track(done, "parts", total=len(todo)), ignore_index=True)
+    return frame.sort_values(KEY, ignore_index=True)
+
+
+def beside_recorded(now: pd.DataFrame, recorded: pd.DataFrame) -> pd.DataFrame:
+    """Return the errors of this run beside the recorded ones of the same parts and methods [%]."""
+    keyed = [part.set_index(KEY)["wape"] * 100 for part in (now, recorded)]
+    found = pd.concat(keyed, axis=1, keys=["this run", "recorded"], join="inner").reset_index()
+    return found.set_index(["n", "method"])[["this run", "recorded"]]
 
 
 def by_program(frame: pd.DataFrame, value: str, machine: str, method: str, schedule: str, counters: int) -> np.ndarray:
@@ -206,11 +242,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the finished parts")
     parser.add_argument("--jobs", type=int, default=2)
     given = parser.parse_args(arguments)
-    todo = [part for machine in COUNTERS for split in ("test", "train") for part in parts(machine, split)]
-    with ProcessPoolExecutor(given.jobs) as pool:
-        done = pool.map(partial(run_part, folder=given.out), todo)
-        frame = pd.concat(track(done, "parts", total=len(todo)), ignore_index=True)
-    stream = frame.sort_values(KEY, ignore_index=True).to_parquet(None, index=False, compression="zstd")
+    frame = run_all(given.out, given.jobs)
+    stream = frame.to_parquet(None, index=False, compression="zstd")
     write_atomic(given.out / "recorded-errors.parquet", stream)
     print(f"{len(frame)} rows", file=sys.stderr)
 
