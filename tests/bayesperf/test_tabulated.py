@@ -14,7 +14,7 @@ from credence.bench.errors import InputError
 @pytest.fixture(scope="module")
 def run():
     observations, _truth, on = made_up(np.random.default_rng(0), slices=200)
-    settings = Settings()
+    settings = Settings(scale="linear", decays=(0.9, 0.5))
     return observations, smooth(observations, IDENTITIES, settings).learned, on, settings
 
 

@@ -8,9 +8,11 @@ import numpy as np
 from scipy.stats import norm
 
 from credence.bayesperf.infer import chain, kalman, sites
+from credence.bayesperf.infer.burst_posterior import LearnedBursts, estimate, learn_bursts
+from credence.bayesperf.infer.bursts import event_basis
 from credence.bayesperf.infer.learn import Learned, Prior, in_states, learn, measured, plain_prior
 from credence.bayesperf.infer.settings import Settings
-from credence.bench.errors import InputError
+from credence.bench.errors import InputError, choose
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,10 @@ class Posterior:
         Of the counts within a slice.
     log_likelihood : float
         Of the measured counts in relative units [nats].
-    learned : Learned
+    learned : Learned or LearnedBursts
         The chain it was computed with.
+    shift : array [events] or None
+        Counts added before the logarithm where the posterior is normal in logarithms; None = normal in counts.
     """
 
     events: tuple[str, ...]
@@ -35,12 +39,20 @@ class Posterior:
     sd: np.ndarray
     covariance: np.ndarray | None
     log_likelihood: float
-    learned: Learned
+    learned: Learned | LearnedBursts
+    shift: np.ndarray | None = None
+
+    def quantile(self, probability: float) -> np.ndarray:
+        """Return a quantile of every count [slices, events]; counts are never below 0."""
+        reach = norm.ppf(probability)
+        if self.shift is None:
+            return np.maximum(self.mean + reach * self.sd, 0)
+        above = self.mean + self.shift
+        return np.maximum(above * np.exp(np.clip(reach * self.sd / above, -50, 50)) - self.shift, 0)
 
     def interval(self, probability: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return both ends of the central interval [slices, events]; counts are never below 0."""
-        reach = norm.ppf(0.5 + probability / 2) * self.sd
-        return np.maximum(self.mean - reach, 0), np.maximum(self.mean + reach, 0)
+        """Return both ends of the central interval [slices, events]."""
+        return self.quantile(0.5 - probability / 2), self.quantile(0.5 + probability / 2)
 
 
 def rows(relations, events, kind: str) -> tuple[np.ndarray, np.ndarray]:
@@ -76,7 +88,7 @@ def smooth(
     relations=(),
     settings: Settings | None = None,
     prior: Prior | None = None,
-    learned: Learned | None = None,
+    learned: Learned | LearnedBursts | None = None,
     soft=(),
     covariance: bool = False,
 ) -> Posterior:
@@ -89,10 +101,12 @@ def smooth(
     relations : sequence of Relation
         Exact identities (kind "eq") between counts.
     settings : Settings, optional
+        Its `scale` says over what the chain runs.
     prior : Prior, optional
         Covariances learned on training programs; without one, events are taken as half correlated.
-    learned : Learned, optional
-        A chain learned before; otherwise it is learned here from the same observations.
+    learned : Learned or LearnedBursts, optional
+        A chain learned before (whichever it is decides the scale); otherwise it is learned here from the same
+        observations.
     soft : sequence of Relation
         Identities that hold only within `settings.softness` of their largest term.
     covariance : bool
@@ -104,7 +118,10 @@ def smooth(
         For counts below 0 or infinite, and for identities that contradict each other.
     """
     settings = settings or Settings()
+    choose(settings.scale, ("log", "linear"), "scale")
     mean = np.asarray(observations.mean, float)
+    if isinstance(learned, LearnedBursts) or (learned is None and settings.scale == "log"):
+        return _smooth_bursts(observations, relations, settings, prior, learned, soft, covariance)
     place = learned.place if learned else place_of(observations, relations)
     extra = soft_blocks(place, soft, mean.shape[0], settings)
     if learned is None:
@@ -120,6 +137,25 @@ def smooth(
         covariance,
     )
     return posterior(place, learned, done, settings)
+
+
+def _smooth_bursts(observations, relations, settings, prior, learned, soft, covariance) -> Posterior:
+    mean = np.asarray(observations.mean, float)
+    softly = rows(soft, observations.events, "eq")
+    if learned is None:
+        basis = event_basis(place_of(observations, relations), mean, settings.shift)
+        learned = learn_bursts(basis, mean, prior or plain_prior(basis.events, settings), settings, softly)
+    centre, sd, whole, log_likelihood = estimate(learned, mean, settings, softly)
+    basis = learned.basis
+    return Posterior(
+        basis.events,
+        centre,
+        sd * settings.widen,
+        whole * settings.widen**2 if covariance else None,
+        log_likelihood,
+        learned,
+        basis.shift * basis.scale,
+    )
 
 
 def soft_blocks(place: chain.Coordinates, soft, slices: int, settings: Settings) -> tuple:

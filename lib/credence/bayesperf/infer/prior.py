@@ -13,6 +13,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from credence.bayesperf.infer.learn import Prior
+from credence.bayesperf.infer.settings import Settings
 from credence.bench.errors import InputError
 
 LAGS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32)  # slices
@@ -24,17 +25,22 @@ def positive(matrix: np.ndarray) -> np.ndarray:
     return (vectors * np.maximum(values, 0)) @ vectors.T
 
 
-def component_moments(counts: np.ndarray, decays) -> np.ndarray:
-    """Return covariances [components, events, events] of the relative counts of one program.
+def component_moments(counts: np.ndarray, decays, shift: float | None = None) -> np.ndarray:
+    """Return covariances [components, events, events] of the relative counts of one program, or of their logarithms.
 
     Parameters
     ----------
     counts : array [slices, events]
         Exact counts; an event that never happens gets covariance 0.
     decays : sequence of float
+    shift : float or None
+        Covariances of ``log(relative count + shift)``; None = of relative counts.
     """
     level = counts.mean(axis=0)
     moves = np.where(level > 0, counts / np.where(level > 0, level, 1) - 1, 0)
+    if shift is not None:
+        moves = np.log(moves + 1 + shift)
+        moves = np.where(level > 0, moves - moves.mean(axis=0), 0)
     lags = [lag for lag in LAGS if lag < len(counts) // 4] or [0]
     auto = np.stack([moves[: len(moves) - lag].T @ moves[lag:] / (len(moves) - lag) for lag in lags])
     auto = (auto + auto.transpose(0, 2, 1)) / 2
@@ -47,7 +53,14 @@ def component_moments(counts: np.ndarray, decays) -> np.ndarray:
     return fitted * np.outer(factor, factor)
 
 
-def pool(programs: Iterable[np.ndarray], events, decays, strength: float, source: str) -> Prior:
+def pool(
+    programs: Iterable[np.ndarray],
+    events,
+    decays,
+    strength: float,
+    source: str,
+    shift: float | None = Settings.shift,
+) -> Prior:
     """Average the covariances of several programs.
 
     Parameters
@@ -60,6 +73,8 @@ def pool(programs: Iterable[np.ndarray], events, decays, strength: float, source
         Slices of evidence that the prior is worth.
     source : str
         What the programs are, for reports.
+    shift : float or None
+        See `component_moments`; the same as in the settings of the smoother.
 
     Raises
     ------
@@ -68,7 +83,7 @@ def pool(programs: Iterable[np.ndarray], events, decays, strength: float, source
     """
     correlations, variations, present = [], [], []
     for counts in programs:
-        parts = component_moments(np.asarray(counts, float), decays)
+        parts = component_moments(np.asarray(counts, float), decays, shift)
         variation = np.sqrt(np.einsum("cii->i", parts))
         safe = np.where(variation > 0, variation, 1)
         correlations.append(parts / np.outer(safe, safe))

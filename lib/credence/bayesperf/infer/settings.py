@@ -11,12 +11,21 @@ class Settings:
 
     Attributes
     ----------
+    scale : str
+        ``"log"``: a chain over logarithms of a basis of events (`bursts`); ``"linear"``: over relative counts, for
+        which the smoother is exact.
+    shift : float
+        Share of the event's mean added before the logarithm.
     decays : tuple of float
         Share of a deviation that each component in time keeps from slice to slice, in [0, 1).
     iterations : int
         Steps of expectation maximisation.
     strength : float
         Slices of evidence that the prior covariances are worth.
+    variance_strength : float
+        The same for variances alone (scale "log"): these show in every event's own counts.
+    stride : float
+        Factor on a step's change of the log variances; above 1 learns faster, 2 no longer converges (scale "log").
     variation : float
         Standard deviation of relative counts where no prior is given.
     least_variation : float
@@ -40,9 +49,13 @@ class Settings:
         Factor on the standard deviations, chosen on the training programs (1 = as computed).
     """
 
-    decays: tuple[float, ...] = (0.98, 0.8, 0.0)
+    scale: str = "log"
+    shift: float = 0.2
+    decays: tuple[float, ...] = (0.97, 0.7)
     iterations: int = 12
-    strength: float = 100.0
+    strength: float = 30.0
+    variance_strength: float = 5.0
+    stride: float = 1.0
     variation: float = 0.5
     least_variation: float = 0.01
     level: float = 0.2
