@@ -1,10 +1,14 @@
 """Counting by a schedule of our own, with the real perf where there is one."""
 
+import json
 import shutil
 
 import numpy as np
 import pytest
+import typer
+from typer.testing import CliRunner
 
+from credence.bayesperf import cli_record
 from credence.bayesperf.data import record
 from credence.bayesperf.data.logs import read_log
 from credence.bench.errors import InputError
@@ -101,3 +105,52 @@ def test_a_missing_perf_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match=r"perf is not installed; allowed: .*apt install linux-perf"):
         record.has_pmu()
+
+
+def test_events_are_split_at_the_commas_between_them():
+    assert record.split_events("a, cpu/event=0x3c,umask=0x1/u,b:c") == ["a", "cpu/event=0x3c,umask=0x1/u", "b:c"]
+    for text in ("", "a,,b", "a,a", "cpu/event=1"):
+        with pytest.raises(InputError, match="allowed: different events separated by commas"):
+            record.split_events(text)
+
+
+def test_a_plan_is_read(tmp_path):
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps({"rank": 2, "groups": [["a", "b"], ["a", "c"]], "fixed": ["f"]}))
+    assert record.read_plan(path) == (["f"], [["a", "b"], ["a", "c"]])
+    for text in ("{", "[]", "{}", '{"groups": []}', '{"groups": ["a"]}', '{"groups": [[1]]}', '{"groups": 3}'):
+        path.write_text(text)
+        with pytest.raises(InputError, match=r"plan\.json: "):
+            record.read_plan(path)
+
+
+def command():
+    app = typer.Typer()
+    app.command()(cli_record.record)
+    return app
+
+
+@needs_perf
+def test_the_command_writes_a_log_that_can_be_read(tmp_path):
+    out = tmp_path / "log.csv"
+    arguments = ["--out", str(out), "--slice", "60", "--counters", "3"]
+    done = CliRunner().invoke(
+        command(), [*arguments, "--events", "page-faults,minor-faults,context-switches,cpu-migrations", "--", *COMMAND]
+    )
+    assert done.exit_code == 0, done.output
+    assert "2 groups in turn: page-faults minor-faults context-switches | " in done.output
+    log = read_log(out)
+    assert len(log.events) == 4
+    assert log.counted.any(axis=0).all()
+    assert not log.counted.all()
+
+
+def test_the_command_refuses_contradictions(tmp_path):
+    out = ["--out", str(tmp_path / "log.csv")]
+    for arguments, message in (
+        ([*out, "--plan", "p.json", "--cpu", "zen3", "--", "true"], "--plan says what"),
+        ([*out, "--identities", "i.toml", "--cpu", "zen3", "--events", "a", "--", "true"], "both given"),
+        ([*out, "--events", "a,b", "--counters", "0", "--", "true"], "--counters is 0"),
+    ):
+        with pytest.raises(InputError, match=message):
+            CliRunner().invoke(command(), arguments, catch_exceptions=False)

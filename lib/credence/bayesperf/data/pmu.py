@@ -85,8 +85,10 @@ _PMUS = {
             _INTEL_FIXED,
             constraints=dict.fromkeys(("L1D_PEND_MISS.PENDING", "L1D_PEND_MISS.PENDING_CYCLES"), (2,)),
         ),
+        Pmu("zen2", 6, ()),
         Pmu("zen3", 6, ()),
         Pmu("power9", 4, ("PM_RUN_INST_CMPL", "PM_RUN_CYC")),
+        Pmu("power10", 4, ("PM_RUN_INST_CMPL", "PM_RUN_CYC")),
     )
 }
 

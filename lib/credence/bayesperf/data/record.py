@@ -8,6 +8,7 @@ present configuration are enabled; an event that is not enabled needs no counter
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -286,6 +287,52 @@ def _ends_soon(process: subprocess.Popen) -> bool:
             return True
         time.sleep(0.02)
     return False
+
+
+def split_events(text: str) -> list[str]:
+    """Split a list of events at its commas, those between the slashes of an event left alone (``cpu/a=1,b=2/``)."""
+    events: list[str] = []
+    open_part = ""
+    for part in text.split(","):
+        open_part = f"{open_part},{part}" if open_part else part
+        if open_part.count("/") % 2 == 0:
+            events.append(open_part.strip())
+            open_part = ""
+    if open_part or not all(events) or len(set(events)) != len(events):
+        raise InputError(f"events {text!r}; allowed: different events separated by commas, slashes in pairs")
+    return events
+
+
+def read_plan(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Read the groups of a plan.
+
+    Parameters
+    ----------
+    path : Path
+        JSON as ``credence bayesperf plan --json`` writes it; of its keys, ``groups`` (lists of events) is needed and
+        ``fixed`` (events that are always on) may be there.
+
+    Returns
+    -------
+    always : list of str
+    groups : list of list of str
+
+    Raises
+    ------
+    InputError
+        If the file is no such plan.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path}: {error}; allowed: JSON of credence bayesperf plan --json") from error
+    groups, always = (document.get(name, []) if isinstance(document, dict) else None for name in ("groups", "fixed"))
+    lists = groups if isinstance(groups, list) else [None]
+    if not lists or not all(
+        isinstance(each, list) and all(isinstance(e, str) for e in each) for each in [*lists, always]
+    ):
+        raise InputError(f"{path}: no groups; allowed: JSON with 'groups', a list of lists of events")
+    return always, groups
 
 
 def write_recording(recording: Recording, out: Path) -> None:
