@@ -152,15 +152,16 @@ def parse_sides(text: str, names: Collection[str] = ()) -> tuple[str, Expression
 
 def _read(text: str, names: Collection[str]):
     parser = _parser()
+    written = _with_quotes(text, names)
     try:
-        return _Builder().transform(parser.parse(_with_quotes(text, names)))
+        return _Builder().transform(parser.parse(written))
     except lark.exceptions.VisitError as error:
         if isinstance(error.orig_exc, InputError):
             raise InputError(f"expression {_short(text)!r}: {error.orig_exc}") from None
         raise
     except lark.exceptions.UnexpectedInput as error:
-        place = getattr(error, "pos_in_stream", None)
-        rest = "its end" if place is None or place >= len(text) else repr(_short(text[place:], 30))
+        at_end = getattr(getattr(error, "token", None), "type", "") == "$END"
+        rest = "its end" if at_end else repr(_short(written[error.pos_in_stream :], 30))
         raise InputError(
             f"expression {_short(text)!r}: cannot be read from {rest} on; "
             "allowed: sums and products of events (names with other characters than letters, digits and _ . : @ in "
