@@ -2,6 +2,7 @@
 
 from credence.bayesperf.infer.learn import Learned, Prior, learn
 from credence.bayesperf.infer.posterior import Posterior, smooth
+from credence.bayesperf.infer.prior import pool, trained_prior
 from credence.bayesperf.infer.settings import Settings
 
-__all__ = ["Learned", "Posterior", "Prior", "Settings", "learn", "smooth"]
+__all__ = ["Learned", "Posterior", "Prior", "Settings", "learn", "pool", "smooth", "trained_prior"]

@@ -9,9 +9,11 @@ and variations are taken in the geometric mean; a run then brings its own variat
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 import numpy as np
 
+from credence.bayesperf.data import traces
 from credence.bayesperf.infer.learn import Prior
 from credence.bayesperf.infer.settings import Settings
 from credence.bench.errors import InputError
@@ -97,3 +99,30 @@ def pool(
     variation = np.exp((np.array(variations) * here).sum(axis=0) / np.maximum(here.sum(axis=0), 1))
     covariances = np.stack([positive(m) for m in mean]) * np.outer(variation, variation)
     return Prior(tuple(events), np.asarray(decays, float), covariances, strength, source)
+
+
+@cache
+def trained_prior(machine: str, events: tuple[str, ...], without: str = "", settings: Settings | None = None) -> Prior:
+    """Return the prior learned on the training programs of all simulated machines.
+
+    What varies together is much the same on the other machine, and three training programs (ppc64) are few. A program
+    that is a test program on `machine` does not train under its name on another one either.
+
+    Parameters
+    ----------
+    machine : str
+        The machine it is for.
+    events : tuple of str
+    without : str
+        A training program to leave out everywhere, because it is being tested.
+    settings : Settings, optional
+        For decays, shift, scale and strength.
+    """
+    settings = settings or Settings()
+    barred = {*traces.programs(machine, "test"), without}
+    used = [(other, name) for other in traces.machines() for name in traces.programs(other, "train")]
+    used = [(other, name) for other, name in used if name not in barred]
+    counts = (traces.slice_counts(traces.trace(other, name), events).sum(axis=1) for other, name in used)
+    source = "; ".join(f"{other} {name}" for other, name in used)
+    shift = settings.shift if settings.scale == "log" else None
+    return pool(counts, events, settings.decays, settings.strength, source, shift)

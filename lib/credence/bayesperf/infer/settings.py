@@ -53,7 +53,7 @@ class Settings:
     shift: float = 0.2
     decays: tuple[float, ...] = (0.97, 0.7)
     iterations: int = 12
-    strength: float = 30.0
+    strength: float = 20.0
     variance_strength: float = 5.0
     stride: float = 1.0
     variation: float = 0.5
