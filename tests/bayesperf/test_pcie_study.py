@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from credence.bayesperf.evaluate import pcie, pcie_recorded
+from credence.bayesperf.evaluate.pcie_training import Learning
 from credence.bayesperf.figures import pcie as figures
-from credence.bayesperf.world.pcie import bandwidth_law
+from credence.bayesperf.world.pcie import Setting, bandwidth_law
 from credence.bench.errors import InputError
 from credence.bench.report_check import _figure_problems
 
@@ -112,6 +113,15 @@ def test_the_papers_figure_says_what_the_paper_says():
     assert pcie.largest_cut() == pytest.approx(46.5, abs=0.1)
 
 
+@pytest.mark.parametrize(("name", "strength"), pcie.WHOLE.items())
+def test_nothing_is_broken_where_it_says_so(name, strength):
+    base = pcie.readers(TABLE, ("Linux", "BayesPerf"))
+    errors, turned = pcie.broken(name, strength, base)
+    assert errors == base
+    assert turned["setting"] == Setting()
+    assert turned["rate"] in (None, Learning().rate)
+
+
 @pytest.fixture(scope="module")
 def small():
     return pcie_recorded.point("paper", "none", 0.0, [0, 1], iterations=40)
@@ -124,6 +134,15 @@ def test_a_run_gives_every_system_and_seed(small):
     assert np.isfinite(runs.select_dtypes("number")).all(axis=None)
     metrics = pcie.claim_metrics(runs, draws=20)
     assert {name: values.shape for name, values in metrics.items()} == dict.fromkeys(metrics, (20,))
+
+
+def test_an_unbroken_run_is_made_once(tmp_path, monkeypatch, small):
+    made = []
+    monkeypatch.setattr(pcie_recorded, "point", lambda *words: (made.append(words[1:3]), small)[1])
+    for name in ("tail", "busy"):
+        pcie_recorded.main(["--errors", "paper", "--out", str(tmp_path), "--only", name])
+    assert [word for word in made if word[1] == 0.0] == [("tail", 0.0)]
+    assert set(pd.read_parquet(tmp_path / "paper-busy-0.runs.parquet")["break"]) == {"busy"}
 
 
 def test_files_are_gathered_and_a_run_that_is_there_twice_is_refused(small, tmp_path):
@@ -148,6 +167,7 @@ def test_the_command_makes_only_what_is_not_there(tmp_path, monkeypatch, small):
         return small
 
     monkeypatch.setattr(pcie_recorded, "point", once)
+    monkeypatch.setitem(pcie.WHOLE, "tail", -1.0)
     words = ["--errors", "paper", "--out", str(tmp_path), "--only", "tail"]
     pcie_recorded.main(words)
     assert made == [("tail", x) for x in pcie.BREAKS["tail"]]

@@ -186,7 +186,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stem = f"{given.errors}-{name}-{strength:g}"
             if given.only not in ("", name) or (given.out / f"{stem}.runs.parquet").exists():
                 continue
-            runs, curves = point(given.errors, name, strength, pcie.SEEDS)
+            whole = given.out / f"{given.errors}.whole.parquet"
+            unbroken = pcie.WHOLE.get(name) == strength
+            if unbroken and whole.exists():  # the same run, to the last bit
+                runs = pd.read_parquet(whole).assign(**{"break": name}, strength=float(strength))
+            else:
+                runs, curves = point(given.errors, name, strength, pcie.SEEDS)
+            if unbroken:
+                _write(runs, whole)
             if name == NONE:
                 _write(thinned(curves), given.out / f"{stem}.curves.parquet")
             _write(runs, given.out / f"{stem}.runs.parquet")

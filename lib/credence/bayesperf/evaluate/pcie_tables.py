@@ -110,3 +110,18 @@ def paper_mid_training(iterations: Sequence[int] = (3000, 4000, 4500, 5000, 6000
     linux, ours = loss("Linux"), loss("BayesPerf")
     cut = 100 * (1 - (1 + ours) / (1 + linux))
     return pd.DataFrame({"iteration": iterations, "Linux": linux, "BayesPerf": ours, "implied cut [%]": cut})
+
+
+def late_posterior(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return what a late posterior costs: cut of iterations [%] by reading at once, a row an age [slices].
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame
+        Recorded rows of one set of errors; those of the break ``age`` are used.
+    """
+    rows = runs[(runs["break"] == "age") & (runs["system"] == "BayesPerf")]
+    mean = rows.groupby("strength")["iterations"].mean()
+    cut = 100 * (1 - mean.loc[0.0] / mean)
+    found = pd.DataFrame({"BayesPerf: iterations": mean, "saved by reading at once [%]": cut})
+    return found.rename_axis("posterior late by [slices]")
