@@ -307,15 +307,21 @@ def judge_order(relation: Relation, found: Residuals, noise: float, settings: Au
 
     Under *holds* the true residual is at most 0, at worst 0 itself; otherwise it may be anything up to the relation's
     size. A slice above 0 speaks against the order as far as the second makes it likelier than the first. Slices in
-    which the order is kept say little, since they are all alike: together they count as one.
+    which the order is kept say little, since they are all alike: together they count as one. Small violations that add
+    up are those of an identity whose smaller side is too large by a factor.
     """
     beliefs = settings.beliefs
     scale = noise * np.exp(beliefs.noise_spread) * np.sqrt(found.weight)
-    at_worst = log_student(np.maximum(found.residual, 0), scale, beliefs.degrees)
-    against = np.minimum(at_worst + np.log(2 * np.maximum(found.size, scale)), 0.0).sum()
+    just = log_student(np.zeros(len(scale)), scale, beliefs.degrees)
+    fall = log_student(np.maximum(found.residual, 0), scale, beliefs.degrees) - just
+    room = np.maximum(just + np.log(2 * np.maximum(found.size, 1e-300)), 0)  # what a size far above the noise allows
+    against = np.minimum(fall + room, 0.0).sum()
     for_it = np.log(2) if (found.residual <= 0).mean() > 0.5 else 0.0
     odds = np.log(beliefs.holds / (1 - beliefs.holds)) + for_it + against
     probability = float(1 / (1 + np.exp(-np.clip(odds, -700, 700))))
+    pooled = weigh(found.residual, found.size[:, None], found.weight, noise, beliefs, other=False)
+    if pooled.factor[0] > 0:
+        probability = min(probability, pooled.probability)
     verdict = _verdict(probability, settings)
     above = float((found.residual > 0).mean())
     share = float(found.residual.sum() / max(found.size.sum(), 1e-300))

@@ -124,8 +124,8 @@ def weigh(
     log_holds = logsumexp(prior + quiet)
     found = [_term(residual, terms[:, j], scale, quiet, prior, beliefs) for j in range(terms.shape[1])]
     log_terms, factor, sd = (np.array(values) for values in zip(*found, strict=True))
-    log_other = _other(residual, weight, noise, beliefs) if other else -np.inf
-    logs = np.array([np.log(beliefs.holds) + log_holds, np.log(beliefs.other) + log_other])
+    log_other = np.log(beliefs.other) + _other(residual, weight, noise, beliefs) if other else -np.inf
+    logs = np.array([np.log(beliefs.holds) + log_holds, log_other])
     each = np.log(beliefs.factor / len(log_terms)) + log_terms
     total = logsumexp(np.concatenate([logs, each]))
     best = int(np.argmax(prior + quiet))
