@@ -5,8 +5,10 @@ import subprocess
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from credence.bayesperf.data.logs import read_log
+from credence.bayesperf.data.logs import FORMATS, read_log
 from credence.bench.errors import InputError
 
 # perf 6.1 on a machine without a PMU: it prints a task that slept as <not counted>
@@ -237,6 +239,27 @@ def test_corrupt_tidy_csv_is_refused_by_line(tmp_path, text, message):
 def test_other_files_are_refused(tmp_path, text, message):
     with pytest.raises(InputError, match=message):
         read_log(written(tmp_path, text))
+
+
+WIDE = "# made by hand\nt_s,tsc_delta,A,B\n0.0,21,7,\n0.1,21,,9.5\n"
+PIECES = [*',;"/#- \n\t\x0b٣', "nan", "1e999", "<not counted>", "0.1", "CPU0", "t_s"]
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from([PERF, EMON, TIDY, WIDE]), st.data())
+def test_whatever_is_done_to_a_log_it_is_read_or_refused(tmp_path, text, data):
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(text)))
+        cut = data.draw(st.integers(0, 12))
+        text = text[:at] + data.draw(st.sampled_from(PIECES)) * data.draw(st.integers(0, 2)) + text[at + cut :]
+    try:
+        log = read_log(written(tmp_path, text), format=data.draw(st.sampled_from([None, *FORMATS])))
+    except InputError:
+        return
+    assert log.count.shape == (len(log.times), len(log.events)) == log.running_fraction.shape
+    assert (np.diff(log.time_s) > 0).all()
+    assert (log.count[log.counted] >= 0).all()
+    assert ((log.running_fraction > 0) == log.counted).all()
 
 
 def test_a_file_that_is_not_there(tmp_path):

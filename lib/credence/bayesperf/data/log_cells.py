@@ -183,21 +183,25 @@ def _joined(one: tuple[float, float], other: tuple[float, float]) -> tuple[float
 
 
 def rows_of(text: str, separator: str, source: str) -> list[tuple[int, list[str]]]:
-    """Split CSV text into rows with their line numbers, blank lines left out.
+    """Split CSV text into rows with their line numbers; blank lines, and comments above the header, are left out.
 
     Raises
     ------
     InputError
-        For text that is not CSV (an open quote), naming the line.
+        For text without any row, or that is not CSV (an open quote), naming the line.
     """
     import csv
 
     reader = csv.reader(text.splitlines(), delimiter=separator, strict=True)
     rows: list[tuple[int, list[str]]] = []
     try:
-        rows.extend((reader.line_num, row) for row in reader if any(cell.strip() for cell in row))
+        for row in reader:
+            if any(cell.strip() for cell in row) and (rows or not row[0].startswith("#")):
+                rows.append((reader.line_num, row))
     except csv.Error as error:
         raise InputError(f"{source}, line {reader.line_num}: {error}; allowed: CSV text") from error
+    if not rows:
+        raise InputError(f"{source}: no header; allowed: CSV text with one")
     return rows
 
 

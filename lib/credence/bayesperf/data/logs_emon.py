@@ -90,17 +90,20 @@ def read_wide(text: str, separator: str, source: str) -> Log:
         By line: another number of fields than the header's, a cell that is no count, a time that repeats.
     """
     cells = Cells(source, "wide")
-    (_, header), *rows = rows_of(text, separator, source)
+    (at, header), *rows = rows_of(text, separator, source)
     header = [name.strip() for name in header]
     repeated = next((name for k, name in enumerate(header) if name in header[:k] or not name), None)
     if repeated is not None:
-        raise cells.fault(1, f"column {repeated!r}", "a name for each column, and each name once")
+        raise cells.fault(at, f"column {repeated!r}", "a name for each column, and each name once")
+    clock = next((name for name in TIME_COLUMNS if name in header), None)
+    if clock is None:
+        raise cells.fault(at, "no time column", f"one named {' or '.join(TIME_COLUMNS)}")
     latest = -1.0
     for number, row in rows:
         if len(row) != len(header):
             raise cells.fault(number, f"{len(row)} fields", f"{len(header)}, as in the header")
         named = dict(zip(header, (cell.strip() for cell in row), strict=True))
-        time = next(named[name] for name in TIME_COLUMNS if name in named)
+        time = named[clock]
         if time in cells.time_of:
             raise cells.fault(number, f"time {time!r} appears twice", "one row for each interval")
         key = cells.time(number, time, decimal(time, separator))
@@ -108,7 +111,7 @@ def read_wide(text: str, separator: str, source: str) -> Log:
             raise cells.fault(number, f"time {time} comes after a later one", "times that increase")
         latest = cells.time_of[key]
         for event, cell in named.items():
-            if event not in (*TIME_COLUMNS, *CLOCKS):
+            if event not in (clock, *CLOCKS):
                 count = (
                     cells.number(number, decimal(cell, separator), f"count of {event}", 0.0, LARGEST_COUNT)
                     if cell
