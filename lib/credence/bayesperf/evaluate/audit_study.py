@@ -19,7 +19,7 @@ from credence.bayesperf.data import pmu, traces
 from credence.bayesperf.infer import audit as auditing
 from credence.bayesperf.infer.audit import AuditSettings
 from credence.bayesperf.model.relation import Relation
-from credence.bayesperf.model.relations import known_relations
+from credence.bayesperf.model.relations import eliminated, known_relations
 from credence.bayesperf.schedule.audit_rotation import audit_rotation
 from credence.bayesperf.schedule.rotation import repeat
 from credence.bayesperf.world.replay import replay
@@ -28,7 +28,14 @@ from credence.bench.seeds import generator
 from credence.bench.tables import check_target
 
 ERRORS = (0.01, 0.02, 0.03, 0.04, 0.05)
-KEYS = ["machine", "program", "split", "counters", "every_slice", "read_noise", "skid", "seed"]
+# Name, events of the vendor's list (None: all of the plugin's), skid, all events in every slice.
+CASES = (
+    ("all events", None, 0.0, False),
+    ("all events, skid", None, 0.02, False),
+    ("all events, not multiplexed", None, 0.0, True),
+    ("list of 20, skid", 20, 0.02, False),
+)
+KEYS = ["case", "machine", "program", "split", "counters", "read_noise", "skid", "seed"]
 COLUMNS = [*KEYS, "relation", "error", "event", "probability", "suspect", "slices", "term_share"]
 
 
@@ -46,6 +53,7 @@ def study(
     read_noise: float = 0.005,
     skid: float = 0.0,
     every_slice: bool = False,
+    listed: int | None = None,
     settings: AuditSettings | None = None,
 ) -> pd.DataFrame:
     """Audit the identities of a machine on one program, true and with one coefficient off.
@@ -62,21 +70,24 @@ def study(
         As of `world.replay.replay`.
     every_slice : bool
         All events are counted in all slices: how much multiplexing costs the audit.
+    listed : int, optional
+        Only the first so many events of the vendor's list, and the identities that are left between them.
     settings : AuditSettings, optional
 
     Returns
     -------
     DataFrame
-        One row for each identity and error (0: as it is), without `split` and `seed`; `term_share` is the altered term
-        as a share of the relation; `probability` is NaN where not testable.
+        One row for each identity and error (0: as it is), without `case`, `split` and `seed`; `term_share` is the
+        altered term as a share of the relation; `probability` is NaN where not testable.
     """
     settings = settings or AuditSettings()
-    relations = [r for r in known_relations(machine) if r.kind == "eq"]
-    found = traces.trace(machine, program)
-    readings = traces.slice_counts(found)
-    schedule, _ = audit_rotation(found.events, pmu.pmu(machine, counters), relations)
+    found, unit = traces.trace(machine, program), pmu.pmu(machine, counters)
+    events = found.events if listed is None else (*unit.fixed, *pmu.event_list(unit, listed))
+    relations = [r for r in eliminated(known_relations(machine), events) if r.kind == "eq"]
+    readings = traces.slice_counts(found, events)
+    schedule, _ = audit_rotation(events, unit, relations)
     on = repeat(schedule | every_slice, len(readings))
-    observations = replay(found.events, readings, on, rng, read_noise, skid)
+    observations = replay(events, readings, on, rng, read_noise, skid)
     residuals = [auditing.residuals_together(observations, relation, settings) for relation in relations]
     noise = auditing.run_noise(residuals, settings)
     rows = []
@@ -94,12 +105,12 @@ def study(
                 row |= {"probability": judged.probability, "suspect": judged.suspect}
             rows.append(row)
     frame = pd.DataFrame(rows).assign(
-        machine=machine, program=program, counters=counters, every_slice=every_slice, read_noise=read_noise, skid=skid
+        machine=machine, program=program, counters=counters, read_noise=read_noise, skid=skid
     )
     return frame[[name for name in COLUMNS if name in frame.columns]]
 
 
-def curve(frame: pd.DataFrame, by: tuple[str, ...] = ("every_slice", "skid", "error")) -> pd.DataFrame:
+def curve(frame: pd.DataFrame, by: tuple[str, ...] = ("case", "error")) -> pd.DataFrame:
     """Return the share of testable pairs that are said to hold (P >= 0.9) and to be broken (P <= 0.1).
 
     Parameters
@@ -116,8 +127,13 @@ def curve(frame: pd.DataFrame, by: tuple[str, ...] = ("every_slice", "skid", "er
     return result.merge(total, on=list(by))
 
 
+def rng_of(seed: int, machine: str, program: str, case: str) -> np.random.Generator:
+    """Return the generator of one program and case, so that any of them can be made again alone."""
+    return generator(seed, "audit", machine, program, case)
+
+
 def record(out: Path, counters: int = 8, seed: int = 0) -> pd.DataFrame:
-    """Run the study over all programs, without skid, with 2 % skid and with all events counted; resume from `out`.
+    """Run the study over all programs and :data:`CASES`; resume from `out`.
 
     Parameters
     ----------
@@ -137,10 +153,11 @@ def record(out: Path, counters: int = 8, seed: int = 0) -> pd.DataFrame:
             if ((done.machine == machine) & (done.program == program) & (done.seed == seed)).any():
                 continue
             split = "train" if program in traces.programs(machine, "train") else "test"
-            parts = [
-                study(machine, program, generator(seed, "audit", machine, program), counters, 0.005, skid, every)
-                for skid, every in ((0.0, False), (0.02, False), (0.0, True))
-            ]
+            parts = []
+            for case, listed, skid, every in CASES:
+                rng = rng_of(seed, machine, program, case)
+                part = study(machine, program, rng, counters, 0.005, skid, every, listed)
+                parts.append(part.assign(case=case))
             new = pd.concat(parts).assign(split=split, seed=seed)[COLUMNS]
             done = new if done.empty else pd.concat([done, new], ignore_index=True)
             done.to_parquet(out, index=False)

@@ -17,7 +17,8 @@ def audit_rotation(
     """Return a schedule [period, events] that counts every relation as a whole, and the relations that it cannot.
 
     Relations are put into groups, the largest first, each into the group that needs the fewest counters more; then free
-    counters are filled with relations that were seen least for their size, and last with events in no relation.
+    counters are filled with relations that were seen least for their size, and last with events in no relation; those
+    that find no free counter are not counted.
 
     Parameters
     ----------
@@ -44,12 +45,9 @@ def audit_rotation(
             groups.append(set(needs[number]))
     for group in groups:
         _fill(group, groups, needs, pmu)
-    rest = [event for event in wanted if not any(event in group for group in groups)]
-    for event in rest:
+    for event in wanted:
         group = next((group for group in groups if fits(pmu, group | {event})), None)
-        if group is None:
-            groups.append({event})
-        else:
+        if group is not None and not any(event in other for other in groups):
             group.add(event)
     order = {event: place for place, event in enumerate(events)}
     found = as_schedule([sorted(group, key=order.__getitem__) for group in groups or [set()]], events, pmu)
