@@ -8,6 +8,7 @@ import pytest
 from bayesperf.made_up_world import EVENTS, FIXED, RELATIONS, MadeUpRelation, counts, pmu
 from credence.bayesperf.schedule import (
     a_optimal,
+    basis_rotation,
     expected_error,
     linux_round_robin,
     markov_blanket,
@@ -16,7 +17,7 @@ from credence.bayesperf.schedule import (
 )
 from credence.bayesperf.schedule.blanket import blanket, connect, factor_graph, shortest_path
 from credence.bayesperf.schedule.constraints import as_groups, as_schedule
-from credence.bayesperf.schedule.expectation import case_of, expected_sd, linear_moments
+from credence.bayesperf.schedule.expectation import LEAST, case_of, coordinates, expected_sd
 from credence.bayesperf.schedule.optimal import open_rank, see_everything
 from credence.bench.errors import InputError
 
@@ -58,17 +59,27 @@ def test_expected_error_is_what_a_gaussian_program_shows():
     assert rng is not None
 
 
-def test_moments_keep_the_identities_and_tame_bursts():
+def test_a_case_is_the_smoothers_chain_to_first_order():
     made = counts()
-    made[7] *= 50
-    parts = linear_moments(made)
+    found = case_of(made, EVENTS, RELATIONS, level=0)
     level = made.mean(axis=0)
+    # a small change of the basis counts moves all others as the identities say
+    change = found.expansion @ np.array([0.01, -0.02, 0.03, 0.01, 0.02])
     for relation in RELATIONS[:2]:
         row = np.array([relation.coefficients.get(event, 0.0) for event in EVENTS]) * level
-        for part in parts:
-            assert row @ part @ row <= 0.1 * np.sum(row**2 * np.diag(part))
-    plain = np.var(made / level, axis=0)
-    assert np.all(np.einsum("cii->i", parts) < plain)
+        assert abs(row @ change) < 1e-9 * np.abs(row).max()
+    basis = [int(np.flatnonzero(np.all(found.expansion == unit, axis=1))[0]) for unit in np.eye(found.rank)]
+    logs = np.log(made[:, basis] / level[basis] + 0.2)
+    np.testing.assert_allclose(np.diag(found.covariances.sum(axis=0)), logs.var(axis=0) + 2 * LEAST**2, rtol=0.02)
+
+
+def test_a_basis_rotation_counts_as_many_events_as_are_open():
+    basis = coordinates(EVENTS, RELATIONS, counts().mean(axis=0)).basis
+    schedule = basis_rotation(EVENTS, pmu(2), basis)
+    assert schedule.shape == (2, 7)
+    assert schedule[:, 0].all()
+    assert schedule[:, 1:].any(axis=0).sum() == 4
+    assert open_rank(basis, schedule.any(axis=0)) == 0
 
 
 def test_linux_gives_every_event_its_turn():
@@ -164,7 +175,7 @@ def test_a_optimal_beats_rotation_and_wastes_no_counter_on_what_follows():
     assert case_of(counts(), EVENTS, RELATIONS).decays.size == cases[0].decays.size + 1
     schedule = a_optimal(cases, pmu(2), period=6, tries=40, rng=np.random.default_rng(0))
     as_groups(schedule, EVENTS, pmu(2))
-    assert open_rank(cases[0].basis, schedule.any(axis=0)) == 0
+    assert open_rank(cases[0].expansion, schedule.any(axis=0)) == 0
     rotation = linux_round_robin(EVENTS, pmu(2))
     assert weights @ expected_error(cases, schedule) < 0.9 * weights @ expected_error(cases, rotation)
     greedy = a_optimal(cases, pmu(2), period=6)
@@ -177,13 +188,13 @@ def test_the_best_small_schedule_is_found():
     found, machine = case_of(counts(), EVENTS, RELATIONS), pmu(1)
     weights = np.array([event not in FIXED for event in EVENTS], float) / 6
     blind = min(
-        open_rank(found.basis, as_schedule([[a], [b]], EVENTS, machine).any(axis=0))
+        open_rank(found.expansion, as_schedule([[a], [b]], EVENTS, machine).any(axis=0))
         for a, b in itertools.product(EVENTS[1:], repeat=2)
     )
     best = min(
         weights @ expected_error(found, schedule)
         for a, b in itertools.product(EVENTS[1:], repeat=2)
-        if open_rank(found.basis, (schedule := as_schedule([[a], [b]], EVENTS, machine)).any(axis=0)) == blind
+        if open_rank(found.expansion, (schedule := as_schedule([[a], [b]], EVENTS, machine)).any(axis=0)) == blind
     )
     chosen = a_optimal(found, machine, period=2, tries=60, rng=np.random.default_rng(0))
     assert weights @ expected_error(found, chosen) == pytest.approx(best, rel=1e-3)
@@ -192,9 +203,9 @@ def test_the_best_small_schedule_is_found():
 def test_unseen_dimensions_are_put_in():
     found = case_of(counts(), EVENTS, RELATIONS)
     blind = as_schedule([["LOADS", "HITS"], ["LOADS", "MISSES"], ["HITS", "LOADS"]], EVENTS, pmu(2))
-    assert open_rank(found.basis, blind.any(axis=0)) == 2
+    assert open_rank(found.expansion, blind.any(axis=0)) == 2
     seen = see_everything(blind, [found], pmu(2))
-    assert open_rank(found.basis, seen.any(axis=0)) == 0
+    assert open_rank(found.expansion, seen.any(axis=0)) == 0
     as_groups(seen, EVENTS, pmu(2))
 
 
@@ -223,4 +234,4 @@ def test_the_first_slice_counts_what_bursts_there_once():
     cases = [case_of(program, EVENTS, RELATIONS) for program in made]
     schedule = a_optimal(cases, pmu(2), period=5, tries=20, rng=np.random.default_rng(0), opening=group)
     assert sorted(as_groups(schedule, EVENTS, pmu(2))[0]) == sorted(group)
-    assert open_rank(cases[0].basis, schedule.any(axis=0)) == 0
+    assert open_rank(cases[0].expansion, schedule.any(axis=0)) == 0

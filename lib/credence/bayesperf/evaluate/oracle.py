@@ -6,21 +6,26 @@ very run it is tested on. They are references and no limits: a nonlinear method,
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from credence.bayesperf.infer import chain, kalman, smooth
-from credence.bayesperf.infer.learn import Learned
-from credence.bayesperf.infer.prior import component_moments
+from credence.bayesperf.infer import kalman, smooth
+from credence.bayesperf.infer.prior import pool
 from credence.bayesperf.infer.settings import Settings
 from credence.bayesperf.infer.sites import cells, read_variance
-from credence.bayesperf.schedule.expectation import LEAST, coordinates
+from credence.bayesperf.schedule.expectation import coordinates
 
+# Slices of evidence that nothing learned from the run itself outweighs.
+CERTAIN = 1e9
+# Standard deviation that every direction has at least, in relative counts.
+LEAST = 0.01
 # Share of the diagonal added to the lag-0 covariance before the transition is solved for: short runs have few slices.
 RIDGE = 0.01
 
 
 def knowing_covariance(observations, counts: np.ndarray, relations, settings: Settings | None = None):
-    """Return the posterior of the judged smoother with means and covariances taken from the exact counts.
+    """Return the posterior of the judged smoother with covariances taken from the exact counts.
 
     Parameters
     ----------
@@ -35,14 +40,10 @@ def knowing_covariance(observations, counts: np.ndarray, relations, settings: Se
     -------
     infer.Posterior
     """
-    settings = settings or Settings()
-    place = coordinates(observations.events, relations, counts.mean(axis=0))
-    floor = LEAST**2 * np.eye(place.rank)
-    parts = component_moments(counts, settings.decays)
-    inside = np.stack([place.basis.T @ part @ place.basis + floor for part in parts])
-    components = chain.Components(np.asarray(settings.decays, float), inside, LEAST**2 * np.eye(place.rank))
-    learned = Learned(place, components, settings.read_noise)
-    return smooth(observations, relations, settings, learned=learned)
+    settings = replace(settings or Settings(), strength=CERTAIN, variance_strength=CERTAIN, iterations=1)
+    shift = settings.shift if settings.scale == "log" else None
+    prior = pool([counts], observations.events, settings.decays, CERTAIN, "the run itself", shift)
+    return smooth(observations, relations, settings, prior)
 
 
 def knowing_transition(observations, counts: np.ndarray, relations, settings: Settings | None = None):

@@ -23,12 +23,11 @@ from credence.bayesperf.data import traces
 from credence.bayesperf.data.observations import Observations
 from credence.bayesperf.data.pmu import Pmu, event_list
 from credence.bayesperf.data.pmu import pmu as find_pmu
-from credence.bayesperf.evaluate import metrics, oracle
+from credence.bayesperf.evaluate import metrics, oracle, planned
 from credence.bayesperf.infer import Settings, smooth
 from credence.bayesperf.infer.learn import Prior
 from credence.bayesperf.infer.prior import pool
 from credence.bayesperf.model.relations import constants, eliminated, known_relations, matrix
-from credence.bayesperf.schedule.expectation import case_of
 from credence.bayesperf.world.replay import distort, replay
 from credence.bench import seeds
 from credence.bench.errors import InputError, choose
@@ -36,8 +35,6 @@ from credence.bench.progress import track
 from credence.bench.record import write_atomic
 
 SCHEDULES = ("linux", "overlap", "optimal")
-# Exchanges after the greedy step: beyond this the expected error falls by less than 1 % per hundred.
-TRIES = 300
 
 
 @dataclass(frozen=True)
@@ -150,21 +147,22 @@ def training_prior(machine: str, events: tuple[str, ...], without: str = "") -> 
 
 
 @cache
-def find_schedule(
-    machine: str, n: int, counters: int, name: str, kind: str = "vendor", without: str = ""
-) -> np.ndarray:
-    """Return a schedule [period, events] of `listed` events by its name; ``optimal`` from training programs."""
+def find_schedule(machine: str, n: int, counters: int, name: str, kind: str = "vendor") -> np.ndarray:
+    """Return a schedule [period, events] of `listed` events by its name.
+
+    ``optimal`` is the one recorded for the list; where none is, the plain candidate from the training programs.
+    """
     choose(name, SCHEDULES, "schedule")
     pmu, events, relations = listed(machine, n, counters, kind)
     if name == "linux":
         return schedule.linux_round_robin(events, pmu)
     if name == "overlap":
         return schedule.markov_blanket(events, pmu, known_relations(machine))
-    counts = training_counts(machine, events)
-    used = [values for program, values in counts.items() if program != without]
-    cases, opening = [case_of(values, events, relations) for values in used], schedule.opening_group(used, events, pmu)
-    rng = seeds.generator(0, "schedule", machine, n, counters)
-    return schedule.a_optimal(cases, pmu, tries=TRIES, rng=rng, opening=opening)
+    groups = planned.recorded(machine, n, counters, kind)
+    if groups is not None:
+        return planned.planned(machine, events, pmu, groups)
+    counts = list(training_counts(machine, events).values())
+    return planned.candidate("plain", counts, events, relations, pmu, (machine, n, counters))
 
 
 def prepare(part: Part) -> Run:
@@ -180,7 +178,7 @@ def prepare(part: Part) -> Run:
         raise InputError(f"dropped is {part.dropped!r}; allowed: from 0 to the number of identities")
     readings = traces.slice_counts(traces.trace(part.machine, part.program), events)
     tested = part.program if part.program in traces.programs(part.machine, "train") else ""
-    laid = find_schedule(part.machine, part.n, part.counters, part.schedule, part.kind, tested)
+    laid = find_schedule(part.machine, part.n, part.counters, part.schedule, part.kind)
     # the same noise for every schedule and number of counters: the run is one and the same
     rng = seeds.generator(part.seed, "replay", part.machine, part.program, part.n)
     on = schedule.repeat(laid, len(readings))

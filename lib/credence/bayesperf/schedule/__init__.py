@@ -5,7 +5,16 @@ run.
 """
 
 from credence.bayesperf.schedule.blanket import markov_blanket
-from credence.bayesperf.schedule.optimal import a_optimal, expected_error, opening_group
-from credence.bayesperf.schedule.rotation import linux_round_robin, repeat
+from credence.bayesperf.schedule.optimal import a_optimal, default_period, expected_error, opening_group
+from credence.bayesperf.schedule.rotation import basis_rotation, linux_round_robin, repeat
 
-__all__ = ["a_optimal", "expected_error", "linux_round_robin", "markov_blanket", "opening_group", "repeat"]
+__all__ = [
+    "a_optimal",
+    "basis_rotation",
+    "default_period",
+    "expected_error",
+    "linux_round_robin",
+    "markov_blanket",
+    "opening_group",
+    "repeat",
+]

@@ -22,15 +22,18 @@ NOTHING = 1e-9
 
 
 def open_rank(basis: np.ndarray, on: np.ndarray) -> int:
-    """Return how many dimensions of `basis` [events, rank] the events `on` [events] never see."""
+    """Return how many dimensions of `expansion` [events, rank] the events `on` [events] never see."""
     seen = basis[np.asarray(on, bool)]
     return basis.shape[1] - (int(np.linalg.matrix_rank(seen, tol=1e-8)) if seen.size else 0)
 
 
-def default_period(events: Sequence[str], pmu: Pmu) -> int:
-    """Return a period long enough for three turns of every event, 6 to 24 slices."""
-    turns = -(-len(programmable(events, pmu)) // pmu.counters)
-    return int(np.clip(3 * turns, 6, 24))
+def default_period(cases: Sequence[Case], pmu: Pmu) -> int:
+    """Return a period long enough to see every open dimension twice [slices], at least 4.
+
+    Longer ones let a schedule favour what pays most, but short runs then see the rest too seldom to learn its level.
+    """
+    fixed = np.array([event in pmu.fixed for event in cases[0].events])
+    return max(4, 2 * -(-open_rank(cases[0].expansion, fixed) // pmu.counters))
 
 
 def opening_group(programs: Sequence[np.ndarray], events: Sequence[str], counters: int | Pmu) -> list[str]:
@@ -144,7 +147,7 @@ def see_everything(schedule: np.ndarray, cases: Sequence[Case], pmu: Pmu, pinned
     place of the event that is on most often; the first `pinned` slices stay as they are.
     """
     schedule, events = schedule.copy(), cases[0].events
-    basis = cases[0].basis
+    basis = cases[0].expansion
     fixed = np.array([event in pmu.fixed for event in events])
     for event in range(len(events)):
         missing = open_rank(basis, schedule.any(axis=0))
@@ -191,7 +194,7 @@ def improve(
 
     The first `pinned` slices stay as they are.
     """
-    events, basis = cases[0].events, cases[0].basis
+    events, basis = cases[0].events, cases[0].expansion
     fixed = np.array([event in pmu.fixed for event in events])
     best = weights @ expected_error(cases, schedule)
     blind = open_rank(basis, schedule.any(axis=0))
@@ -246,7 +249,7 @@ def a_optimal(
         raise InputError(f"{len(several)} cases; allowed: at least one, all with the same events")
     events = several[0].events
     pmu = as_pmu(counters, events)
-    period = default_period(events, pmu) if period is None else period
+    period = default_period(several, pmu) if period is None else period
     if period < 1 or tries < 0 or (tries and rng is None):
         raise InputError(f"period is {period!r}, tries {tries!r}; allowed: from 1, from 0 (with a generator above 0)")
     wanted = programmable(events, pmu)

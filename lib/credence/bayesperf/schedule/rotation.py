@@ -52,6 +52,38 @@ def linux_round_robin(events: Sequence[str], counters: int | Pmu, step: int | No
     return as_schedule(groups[seen.get(state, 0) :], events, pmu)
 
 
+def basis_rotation(events: Sequence[str], counters: int | Pmu, basis: np.ndarray) -> np.ndarray:
+    """Return Linux's rotation over as many events as the identities leave open; all others follow [period, events].
+
+    Parameters
+    ----------
+    events : sequence of str
+    counters : int or Pmu
+    basis : array [events, rank]
+        Orthonormal directions in which relative counts can move (`infer.chain.Coordinates.basis`). Events are chosen
+        greedily by how far they move in directions not yet seen; fixed events cost nothing and come first.
+    """
+    pmu = as_pmu(counters, events)
+    rows, chosen = np.array(basis, float), []
+    fixed = [place for place, event in enumerate(events) if event in pmu.fixed]
+    for step in range(len(fixed) + rows.shape[1]):
+        size = np.linalg.norm(rows, axis=1)
+        pick = fixed[step] if step < len(fixed) else int(np.argmax(size))
+        if size[pick] < 1e-6:
+            if step < len(fixed):
+                continue
+            break
+        chosen.append(events[pick])
+        direction = rows[pick] / size[pick]
+        for _ in range(2):  # twice: rounding of the first projection
+            rows = rows - np.outer(rows @ direction, direction)
+    turns = linux_round_robin([event for event in chosen if event not in pmu.fixed], pmu)
+    schedule = np.zeros((len(turns), len(events)), bool)
+    schedule[:, [list(events).index(event) for event in chosen if event not in pmu.fixed]] = turns
+    schedule[:, fixed] = True
+    return schedule
+
+
 def repeat(schedule: np.ndarray, slices: int, start: int = 0) -> np.ndarray:
     """Return a schedule laid over a run [slices, events], beginning with its slice `start`."""
     if slices < 0 or len(schedule) == 0:
