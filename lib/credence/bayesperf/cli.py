@@ -1,8 +1,9 @@
-"""``credence bayesperf``: correct, plan and trace on one's own counters."""
+"""``credence bayesperf``: correct, record and trace counters of one's own."""
 
 import typer
 
 from credence.bayesperf.cli_correct import correct
+from credence.bayesperf.cli_record import record
 from credence.bayesperf.cli_trace import trace
 
 # Imports of numba and pandas stand inside the commands, so that `credence --help` need not wait for them.
@@ -10,6 +11,7 @@ app = typer.Typer(help="BayesPerf on your own counters.", no_args_is_help=True)
 
 
 app.command()(correct)
+app.command(context_settings={"allow_interspersed_args": False})(record)
 app.command(context_settings={"allow_interspersed_args": False})(trace)
 
 
