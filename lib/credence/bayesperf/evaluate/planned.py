@@ -20,7 +20,7 @@ from credence.bayesperf import schedule
 from credence.bayesperf.data import traces
 from credence.bayesperf.data.pmu import Pmu
 from credence.bayesperf.evaluate import metrics
-from credence.bayesperf.infer import Prior, Settings, smooth
+from credence.bayesperf.infer import Prior, Settings, smooth, trained_prior
 from credence.bayesperf.schedule.constraints import as_groups, as_schedule, fits
 from credence.bayesperf.schedule.expectation import case_of, coordinates
 from credence.bayesperf.world.replay import replay
@@ -147,7 +147,7 @@ def choose(machine: str, n: int, counters: int, names: Sequence[str] = tuple(CAN
     pmu, events, relations = study.listed(machine, n, counters)
     counts = study.training_counts(machine, events)
     readings = {name: traces.slice_counts(traces.trace(machine, name), events) for name in counts}
-    priors = {name: study.training_prior(machine, events, name) for name in counts}
+    priors = {name: trained_prior(machine, events, name) for name in counts}
     made, errors = {}, {}
     for name in names:
         made[name] = candidate(name, list(counts.values()), events, relations, pmu, (machine, n, counters))

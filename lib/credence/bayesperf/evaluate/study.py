@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
 from credence.bayesperf import baselines, schedule
 from credence.bayesperf.baselines.counterminer import TUNED
@@ -24,9 +26,7 @@ from credence.bayesperf.data.observations import Observations
 from credence.bayesperf.data.pmu import Pmu, event_list
 from credence.bayesperf.data.pmu import pmu as find_pmu
 from credence.bayesperf.evaluate import metrics, oracle, planned
-from credence.bayesperf.infer import Settings, smooth
-from credence.bayesperf.infer.learn import Prior
-from credence.bayesperf.infer.prior import pool
+from credence.bayesperf.infer import Posterior, Prior, Settings, smooth, trained_prior
 from credence.bayesperf.model.relations import constants, eliminated, known_relations, matrix
 from credence.bayesperf.world.replay import distort, replay
 from credence.bench import seeds
@@ -34,6 +34,8 @@ from credence.bench.errors import InputError, choose
 from credence.bench.progress import track
 from credence.bench.record import write_atomic
 
+# Quantiles that a posterior's CRPS is computed from.
+CRPS_LEVELS = (np.arange(40) + 0.5) / 40
 SCHEDULES = ("linux", "overlap", "optimal")
 
 
@@ -95,29 +97,37 @@ class Run:
     truth: np.ndarray
 
 
-Method = Callable[[Run], tuple[np.ndarray, np.ndarray | None]]
+class Estimate(NamedTuple):
+    """What a method says: ``mean`` and, where it has one, ``sd`` [slices, events], or a whole ``posterior``."""
+
+    mean: np.ndarray
+    sd: np.ndarray | None = None
+    posterior: Posterior | None = None
+
+    def quantile(self, probability: float) -> np.ndarray:
+        """Return a quantile of each count [slices, events]; normal unless there is a posterior."""
+        if self.posterior is not None:
+            return self.posterior.quantile(probability)
+        return np.maximum(self.mean + norm.ppf(probability) * self.sd, 0.0)
 
 
-def _posterior(run: Run):
-    found = smooth(run.observations, run.relations, Settings(), run.prior)
-    return found.mean, found.sd
+Method = Callable[[Run], Estimate]
 
 
-def _knowing_covariance(run: Run):
-    found = oracle.knowing_covariance(run.observations, run.truth, run.relations)
-    return found.mean, found.sd
+def _whole(found: Posterior) -> Estimate:
+    return Estimate(found.mean, found.sd, found)
 
 
 METHODS: dict[str, Method] = {
-    "Linux": lambda run: (baselines.hold(run.observations), None),
-    "interpolation": lambda run: (baselines.interpolate(run.observations), None),
-    "trapezoid": lambda run: baselines.trapezoid(run.observations),
-    "CounterMiner": lambda run: (baselines.counterminer(run.observations), None),
-    "CounterMiner, tuned": lambda run: (baselines.counterminer(run.observations, TUNED), None),
-    "plain Kalman": lambda run: baselines.plain_kalman(run.observations),
-    "joint posterior": _posterior,
-    "oracle covariance": _knowing_covariance,
-    "oracle VAR(1)": lambda run: oracle.knowing_transition(run.observations, run.truth, run.relations),
+    "Linux": lambda run: Estimate(baselines.hold(run.observations)),
+    "interpolation": lambda run: Estimate(baselines.interpolate(run.observations)),
+    "trapezoid": lambda run: Estimate(*baselines.trapezoid(run.observations)),
+    "CounterMiner": lambda run: Estimate(baselines.counterminer(run.observations)),
+    "CounterMiner, tuned": lambda run: Estimate(baselines.counterminer(run.observations, TUNED)),
+    "plain Kalman": lambda run: Estimate(*baselines.plain_kalman(run.observations)),
+    "joint posterior": lambda run: _whole(smooth(run.observations, run.relations, Settings(), run.prior)),
+    "oracle covariance": lambda run: _whole(oracle.knowing_covariance(run.observations, run.truth, run.relations)),
+    "oracle VAR(1)": lambda run: Estimate(*oracle.knowing_transition(run.observations, run.truth, run.relations)),
 }
 BASELINES = tuple(METHODS)[:6]
 
@@ -138,19 +148,10 @@ def training_counts(machine: str, events: tuple[str, ...]) -> dict[str, np.ndarr
 
 
 @cache
-def training_prior(machine: str, events: tuple[str, ...], without: str = "") -> Prior:
-    """Return the prior learned on the training programs, without one of them when that one is tested."""
-    settings, counts = Settings(), training_counts(machine, events)
-    used = [name for name in counts if name != without]
-    source = f"{machine}: {', '.join(used)}"
-    return pool([counts[name] for name in used], events, settings.decays, settings.strength, source)
-
-
-@cache
 def find_schedule(machine: str, n: int, counters: int, name: str, kind: str = "vendor") -> np.ndarray:
     """Return a schedule [period, events] of `listed` events by its name.
 
-    ``optimal`` is the one recorded for the list; where none is, the plain candidate from the training programs.
+    ``optimal`` is the one recorded for the list; where none is, the rotation over a basis, which takes no search.
     """
     choose(name, SCHEDULES, "schedule")
     pmu, events, relations = listed(machine, n, counters, kind)
@@ -162,7 +163,7 @@ def find_schedule(machine: str, n: int, counters: int, name: str, kind: str = "v
     if groups is not None:
         return planned.planned(machine, events, pmu, groups)
     counts = list(training_counts(machine, events).values())
-    return planned.candidate("plain", counts, events, relations, pmu, (machine, n, counters))
+    return planned.candidate("rotation", counts, events, relations, pmu, (machine, n, counters))
 
 
 def prepare(part: Part) -> Run:
@@ -185,7 +186,7 @@ def prepare(part: Part) -> Run:
     observations = replay(events, readings, on, rng, part.read_noise, part.skid)
     identities = [relation for relation in relations if relation.kind == "eq"]
     kept = identities[: len(identities) - part.dropped] + [r for r in relations if r.kind != "eq"]
-    prior = training_prior(part.machine, events, tested)
+    prior = trained_prior(part.machine, events, tested)
     return Run(part, pmu, observations, tuple(kept), prior, readings.sum(axis=1))
 
 
@@ -198,15 +199,16 @@ def polled_again(part: Part, events: Sequence[str]) -> np.ndarray:
     return distort(whole, part.read_noise, part.skid, rng).sum(axis=1)
 
 
-def score(run: Run, mean: np.ndarray, sd: np.ndarray | None) -> dict[str, float]:
+def score(run: Run, found_by: Estimate) -> dict[str, float]:
     """Return the metrics of one estimate, over the programmable events.
 
     Returns
     -------
     dict
         ``wape``, ``dtw``, ``dtw_paper`` and ``crps`` in shares (means over events), ``violated``; ``judged`` cells and
-        over them ``coverage_50`` … ``width_95``, ``coverage_90_`` by rarity with ``cells_``. NaN without `sd`.
+        over them ``coverage_50`` … ``width_95``, ``coverage_90_`` by rarity with ``cells_``. NaN without sd.
     """
+    mean, sd = found_by.mean, found_by.sd
     columns = [place for place, event in enumerate(run.observations.events) if event not in run.pmu.fixed]
     mean = np.maximum(mean, 0.0)
     orders = matrix(run.relations, run.observations.events, "le")
@@ -220,15 +222,17 @@ def score(run: Run, mean: np.ndarray, sd: np.ndarray | None) -> dict[str, float]
     }
     if sd is not None:
         spread = sd[:, columns]
-        every["crps"] = metrics.relative_crps(metrics.crps(estimate, spread, truth), truth)
+        quantiles = np.stack([found_by.quantile(level)[:, columns] for level in CRPS_LEVELS])
+        every["crps"] = metrics.relative_crps(metrics.crps_quantiles(quantiles, CRPS_LEVELS, truth), truth)
         level = truth.mean(axis=0)
         cells = metrics.judged_cells(run.observations.on[:, columns], spread, level) & (level > 0)
         found["judged"] = int(cells.sum())
         for probability in metrics.LEVELS:
-            low, high = metrics.interval(estimate, spread, probability)
+            low, high = (found_by.quantile(0.5 + side * probability / 2)[:, columns] for side in (-1, 1))
+            if probability == 0.9:
+                by_rarity = metrics.coverage_by_rarity(low, high, truth, cells)
             found[f"coverage_{round(100 * probability)}"] = metrics.coverage(low, high, truth, cells)
             found[f"width_{round(100 * probability)}"] = metrics.width(low, high, level, cells)
-        by_rarity = metrics.coverage_by_rarity(*metrics.interval(estimate, spread, 0.9), truth, cells)
         for name, (share, count) in by_rarity.items():
             found[f"coverage_90_{name}"], found[f"cells_{name}"] = share, count
     return {name: float(np.nanmean(values)) for name, values in every.items()} | found
@@ -242,7 +246,7 @@ def evaluate(part: Part, methods: Iterable[str] | None = None) -> pd.DataFrame:
         begin = time.perf_counter()
         estimate = METHODS[choose(name, METHODS, "method")](run)
         seconds = time.perf_counter() - begin
-        rows.append(asdict(part) | {"split": split, "method": name} | score(run, *estimate) | {"seconds": seconds})
+        rows.append(asdict(part) | {"split": split, "method": name} | score(run, estimate) | {"seconds": seconds})
     return pd.DataFrame(rows)
 
 
