@@ -51,7 +51,7 @@ class Settings:
 
     scale: str = "log"
     shift: float = 0.2
-    decays: tuple[float, ...] = (0.97, 0.7)
+    decays: tuple[float, ...] = (0.99, 0.9, 0.5)
     iterations: int = 12
     strength: float = 20.0
     variance_strength: float = 5.0
