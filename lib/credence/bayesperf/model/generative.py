@@ -144,7 +144,7 @@ def build(window: Window, free_scales: bool = False) -> pm.Model:
         if window.degrees is None:
             pm.Normal("measured", seen, noise * spread, observed=value, dims="cell")
         else:
-            pm.StudentT("measured", window.degrees, seen, noise * spread, observed=value, dims="cell")
+            pm.StudentT("measured", window.degrees, mu=seen, sigma=noise * spread, observed=value, dims="cell")
         if len(window.soft_rows):
             target = np.tile(window.soft_value, (window.slices, 1))
             held = relative @ window.soft_rows.T
