@@ -100,7 +100,7 @@ def study(
             residual = auditing.residuals_together(observations, tried, settings) if error else true
             row = {"relation": relation.name, "error": error, "event": event if error else "", "term_share": share}
             row |= {"slices": len(residual.residual), "probability": np.nan, "suspect": ""}
-            if len(residual.residual) >= settings.fewest and residual.size.any():
+            if len(residual.residual) >= settings.fewest:
                 judged = auditing.judge_identity(tried, residual, noise, settings)
                 row |= {"probability": judged.probability, "suspect": judged.suspect}
             rows.append(row)

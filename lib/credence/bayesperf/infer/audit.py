@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.special import logsumexp
+from scipy.stats import norm
 
 from credence.bayesperf.data.observations import Observations
 from credence.bayesperf.infer.evidence import Beliefs, log_student, noise_of, weigh
@@ -33,8 +35,8 @@ class AuditSettings:
         Relative noise of a reading, where too few relations show it.
     skid : float
         Standard deviation of the share of a reading that is late.
-    fewest : int
-        Slices that a test needs.
+    fewest, fewest_over_time : int
+        Slices that a test needs, where all events are counted together and where they never are.
     holds, broken : float
         A relation with P at least `holds` holds; with P at most `broken` it is broken; between them it is doubtful.
     clear : float
@@ -47,6 +49,7 @@ class AuditSettings:
     read_noise: float = 0.005
     skid: float = 0.006
     fewest: int = 3
+    fewest_over_time: int = 20
     holds: float = 0.9
     broken: float = 0.1
     clear: float = 0.05
@@ -127,15 +130,18 @@ class Residuals:
         Variance of the residual per unit of squared read noise.
     size : array [slices]
         The larger of both sides.
-    coarse : bool array [slices]
-        Whether rounding is most of that variance: such slices show nothing of the read noise.
+    floor : float
+        Variance of the residual by rounding, whatever the noise.
+    slices : int
+        Slices with all events, also those in which none of them happened, which say nothing and are left out above.
     """
 
     residual: np.ndarray
     terms: np.ndarray
     weight: np.ndarray
     size: np.ndarray
-    coarse: np.ndarray
+    floor: float
+    slices: int
 
 
 def residuals_together(observations: Observations, relation: Relation, settings: AuditSettings) -> Residuals:
@@ -188,19 +194,22 @@ def residuals_over_time(observations: Observations, relation: Relation, settings
 
 
 def _residuals(relation, terms, weight, factors, settings) -> Residuals:
-    # rounding: a count is off by up to 1 whatever its size
-    rounding = 0.25 * (factors**2).sum() / settings.read_noise**2
-    coarse = weight < rounding
-    weight = weight + rounding
+    # a count is off by up to 1 whatever its size
+    floor = 0.25 * float((factors**2).sum())
     residual = terms.sum(axis=1) - relation.constant
     size = np.maximum(np.where(terms > 0, terms, 0).sum(axis=1), -np.where(terms < 0, terms, 0).sum(axis=1))
-    return Residuals(residual, terms, weight, size, coarse)
+    size = np.maximum(size, abs(relation.constant))
+    some = size > 0
+    return Residuals(residual[some], terms[some], weight[some], size[some], floor, len(size))
 
 
 def run_noise(found: Iterable[Residuals], settings: AuditSettings) -> float:
     """Return the relative read noise of a run: the median over its identities, which a few wrong ones do not move."""
-    fine = [(r.residual[~r.coarse], r.weight[~r.coarse]) for r in found]
-    each = [noise_of(*pair, settings.beliefs.degrees) for pair in fine if len(pair[0]) >= settings.fewest]
+    each = []
+    for r in found:
+        fine = settings.read_noise**2 * r.weight > r.floor  # the others show rounding
+        if fine.sum() >= settings.fewest:
+            each.append(noise_of(r.residual[fine], r.weight[fine], settings.beliefs.degrees))
     if len(each) < 3:
         return settings.read_noise
     return float(np.clip(np.median(each), settings.read_noise / 100, 0.1))
@@ -243,36 +252,20 @@ def _one(observations, relation: Relation, found: Residuals | None, noise: float
         missing = [event for event in relation.coefficients if event not in observations.events]
         return _untested(relation, 0, f"never counted here: {', '.join(missing)}")
     if len(found.residual) >= settings.fewest:
-        if not found.size.any():
-            return _untested(relation, len(found.residual), "all its counts are 0")
         judge = judge_identity if relation.kind == "eq" else judge_order
         return judge(relation, found, noise, settings)
+    if found.slices >= settings.fewest:
+        return _untested(relation, found.slices, "its counts are 0 where they were taken together")
     if relation.kind == "eq":
         over = residuals_over_time(observations, relation, settings)
-        if len(over.residual) >= settings.fewest and over.size.any():
-            own = max(noise_of(over.residual, over.weight, settings.beliefs.degrees), noise)
-            result = judge_identity(relation, over, own, settings, OVER_TIME)
-            if min(result.visible.values()) <= settings.clear:
-                return result
-            seen = f"only an error of {min(result.visible.values()):.0%} or more would show over time"
-            return _untested(relation, len(over.residual), f"its events are never counted together, and {seen}")
+        if len(over.residual) >= settings.fewest_over_time:
+            return judge_over_time(relation, over, settings)
     return _untested(relation, len(found.residual), "its events are counted together too seldom")
 
 
-def judge_identity(
-    relation: Relation, found: Residuals, noise: float, settings: AuditSettings, evidence: str = TOGETHER
-) -> Audit:
-    """Return the audit of an identity from its residuals and the run's noise."""
-    over = evidence == OVER_TIME
-    result = weigh(
-        found.residual,
-        found.terms,
-        found.weight,
-        noise,
-        settings.beliefs,
-        noise_spread=1.0 if over else None,
-        other=not over,
-    )
+def judge_identity(relation: Relation, found: Residuals, noise: float, settings: AuditSettings) -> Audit:
+    """Return the audit of an identity from the residuals of slices with all its events, and the run's noise."""
+    result = weigh(found.residual, found.terms, found.weight, noise, settings.beliefs, found.floor)
     events = list(relation.coefficients)
     visible = {event: float(settings.visible * sd) for event, sd in zip(events, result.sd, strict=True)}
     verdict = _verdict(result.probability, settings)
@@ -280,7 +273,7 @@ def judge_identity(
     suspect = events[worst] if verdict != "holds" and result.wrong[worst] > result.other else ""
     share = float(found.residual.sum() / max(found.size.sum(), 1e-300))
     factor = 1 - float(result.factor[worst])
-    count = f"{len(found.residual)} slices {evidence}"
+    count = f"{len(found.residual)} slices"
     if verdict == "holds":
         blind = [event for event in events if visible[event] > settings.clear]
         reason = f"residual {share:+.2%} in {count}" + (f"; blind to errors of {', '.join(blind)}" if blind else "")
@@ -291,7 +284,7 @@ def judge_identity(
     return Audit(
         relation,
         result.probability,
-        evidence,
+        TOGETHER,
         verdict,
         len(found.residual),
         share,
@@ -300,6 +293,31 @@ def judge_identity(
         visible,
         reason,
     )
+
+
+def judge_over_time(relation: Relation, found: Residuals, settings: AuditSettings) -> Audit:
+    """Return the audit of an identity whose events were never together, from the mean of residuals with interpolation.
+
+    Interpolation is wrong in each slice but right on average, so that only the mean can speak, against its own scatter.
+    Bursts make that scatter large or, when few slices hold most of it, unknown: then the relation is not testable.
+    """
+    beliefs, number = settings.beliefs, len(found.residual)
+    mean, error = found.residual.mean(), found.residual.std(ddof=1) / np.sqrt(number)
+    size, levels = found.size.mean(), np.abs(found.terms.mean(axis=0))
+    apart = np.abs(found.residual - mean)
+    seen = settings.visible * error
+    visible = {e: float(seen / max(v, 1e-300)) for e, v in zip(relation.coefficients, levels, strict=True)}
+    if min(visible.values()) > settings.clear or apart.max() > 0.25 * apart.sum():
+        why = f"its events are never counted together, and over time only an error of {min(visible.values()):.0%} shows"
+        return _untested(relation, number, why)
+    spreads = np.sqrt(error**2 + (np.array(beliefs.factor_scales) * size) ** 2)
+    log_wrong = logsumexp(norm.logpdf(mean, 0, spreads)) - np.log(len(spreads))
+    log_holds = norm.logpdf(mean, 0, max(error, 1e-300))
+    odds = np.log(beliefs.holds / (1 - beliefs.holds)) + log_holds - log_wrong
+    probability = float(1 / (1 + np.exp(-np.clip(odds, -700, 700))))
+    verdict = _verdict(probability, settings)
+    reason = f"residual {mean / size:+.2%} on average over {number} slices with interpolated counts"
+    return Audit(relation, probability, OVER_TIME, verdict, number, float(mean / size), "", 1.0, visible, reason)
 
 
 def judge_order(relation: Relation, found: Residuals, noise: float, settings: AuditSettings) -> Audit:
@@ -311,7 +329,7 @@ def judge_order(relation: Relation, found: Residuals, noise: float, settings: Au
     up are those of an identity whose smaller side is too large by a factor.
     """
     beliefs = settings.beliefs
-    scale = noise * np.exp(beliefs.noise_spread) * np.sqrt(found.weight)
+    scale = np.sqrt((noise * np.exp(beliefs.noise_spread)) ** 2 * found.weight + found.floor)
     just = log_student(np.zeros(len(scale)), scale, beliefs.degrees)
     fall = log_student(np.maximum(found.residual, 0), scale, beliefs.degrees) - just
     room = np.maximum(just + np.log(2 * np.maximum(found.size, 1e-300)), 0)  # what a size far above the noise allows
@@ -319,7 +337,7 @@ def judge_order(relation: Relation, found: Residuals, noise: float, settings: Au
     for_it = np.log(2) if (found.residual <= 0).mean() > 0.5 else 0.0
     odds = np.log(beliefs.holds / (1 - beliefs.holds)) + for_it + against
     probability = float(1 / (1 + np.exp(-np.clip(odds, -700, 700))))
-    pooled = weigh(found.residual, found.size[:, None], found.weight, noise, beliefs, other=False)
+    pooled = weigh(found.residual, found.size[:, None], found.weight, noise, beliefs, found.floor, other=False)
     if pooled.factor[0] > 0:
         probability = min(probability, pooled.probability)
     verdict = _verdict(probability, settings)

@@ -96,7 +96,7 @@ def weigh(
     weight: np.ndarray,
     noise: float,
     beliefs: Beliefs,
-    noise_spread: float | None = None,
+    floor: float = 0.0,
     other: bool = True,
 ) -> Evidence:
     """Compare the three explanations of a relation's residuals.
@@ -111,20 +111,20 @@ def weigh(
     noise : float
         The run's sigma.
     beliefs : Beliefs
-    noise_spread : float, optional
-        Instead of `beliefs.noise_spread`.
+    floor : float
+        Variance of the residual whatever sigma is: rounding. Slices with hardly a count say nothing about sigma then.
     other : bool
-        Whether *other* is an explanation: not where noise is what one hopes for (residuals over time).
+        Whether *other* is an explanation.
     """
-    spread = beliefs.noise_spread if noise_spread is None else noise_spread
+    spread = beliefs.noise_spread
     offsets = np.linspace(-3, 3, GRID)
     prior = -0.5 * offsets**2 - logsumexp(-0.5 * offsets**2)
-    scale = noise * np.exp(offsets * spread)[:, None] * np.sqrt(weight)  # [grid, slices]
+    scale = np.sqrt((noise * np.exp(offsets * spread)[:, None]) ** 2 * weight + floor)  # [grid, slices]
     quiet = log_student(residual, scale, beliefs.degrees).sum(axis=1)
     log_holds = logsumexp(prior + quiet)
     found = [_term(residual, terms[:, j], scale, quiet, prior, beliefs) for j in range(terms.shape[1])]
     log_terms, factor, sd = (np.array(values) for values in zip(*found, strict=True))
-    log_other = np.log(beliefs.other) + _other(residual, weight, noise, beliefs) if other else -np.inf
+    log_other = np.log(beliefs.other) + _other(residual, weight, noise, beliefs, floor) if other else -np.inf
     logs = np.array([np.log(beliefs.holds) + log_holds, log_other])
     each = np.log(beliefs.factor / len(log_terms)) + log_terms
     total = logsumexp(np.concatenate([logs, each]))
@@ -162,8 +162,9 @@ def _term(residual, term, scale, quiet, prior, beliefs: Beliefs) -> tuple[float,
     return float(logsumexp(log_evidence)), float(delta[best]), float(sd[best])
 
 
-def _other(residual, weight, noise: float, beliefs: Beliefs) -> float:
+def _other(residual, weight, noise: float, beliefs: Beliefs, floor: float) -> float:
     lowest, highest = np.log(2 * noise), np.log(max(beliefs.most_noise, 4 * noise))
     scales = np.exp(np.linspace(lowest, highest, 2 * GRID))
-    logs = log_student(residual, scales[:, None] * np.sqrt(weight), beliefs.degrees).sum(axis=1)
+    scale = np.sqrt(scales[:, None] ** 2 * weight + floor)
+    logs = log_student(residual, scale, beliefs.degrees).sum(axis=1)
     return float(logsumexp(logs) - np.log(len(scales)))
