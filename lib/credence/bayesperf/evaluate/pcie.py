@@ -37,6 +37,7 @@ BREAKS: dict[str, tuple[float, ...]] = {
     "bias": (0.0, 0.5, 1.0),
     "tail": (0.0, 0.2, 0.4, 0.6),
     "busy": (0.0, 1.0, 3.0, 10.0),
+    "online": (1.0, 1.5, 2.0, 3.0),
     "age": (0.0, 0.5, 1.0, 2.0, 4.0),
     "contention": (0.25, 0.5, 1.0, 1.5),
     "nuisance": (0.1, 0.5, 1.0),
@@ -49,6 +50,7 @@ BREAK_TITLES = {
     "bias": "share of the mean error<br>that is bias [1]",
     "tail": "1 / degrees of freedom<br>of the error [1]",
     "busy": "how much larger the error is<br>on a busy link [1]",
+    "online": "BayesPerf's error online<br>over the smoother's [1]",
     "age": "age of BayesPerf's counts<br>beyond Linux's [slices]",
     "contention": "exponent on the ratio<br>of Fig 9 [1]",
     "nuisance": "spread of other drivers<br>(log) [1]",
@@ -116,6 +118,10 @@ def readers(table: pd.DataFrame, systems: Sequence[str] = SYSTEMS) -> list[pcie.
     return found
 
 
+def _larger(error: pcie.CounterError, factor: float) -> pcie.CounterError:
+    return replace(error, mean_error=factor * error.mean_error, bias=factor * error.bias)
+
+
 def broken(name: str, strength: float, errors: Sequence[pcie.CounterError]) -> tuple[list, dict]:
     """Return readers, and keyword arguments ``setting`` and ``rate``, with one assumption broken at a strength."""
     choose(name, BREAKS, "break")
@@ -124,6 +130,8 @@ def broken(name: str, strength: float, errors: Sequence[pcie.CounterError]) -> t
         errors = [replace(error, **{name: strength}) for error in errors]
     elif name == "bias":
         errors = [replace(error, bias=strength * error.mean_error) for error in errors]
+    elif name == "online":  # a smoother has seen the slices after; a scheduler has not
+        errors = [_larger(e, strength) if e.system.startswith("BayesPerf") else e for e in errors]
     elif name == "age":
         errors = [replace(e, age=e.age + strength) if e.system.startswith("BayesPerf") else e for e in errors]
     elif name == "rate":
@@ -134,7 +142,16 @@ def broken(name: str, strength: float, errors: Sequence[pcie.CounterError]) -> t
 
 
 # Strengths at which nothing is broken.
-WHOLE = {"shared": 0.0, "tail": 0.0, "busy": 0.0, "age": 0.0, "contention": 1.0, "nuisance": 0.5, "stay": 8.0}
+WHOLE = {
+    "shared": 0.0,
+    "tail": 0.0,
+    "busy": 0.0,
+    "online": 1.0,
+    "age": 0.0,
+    "contention": 1.0,
+    "nuisance": 0.5,
+    "stay": 8.0,
+}
 WHOLE |= {"rate": 3e-3}
 
 
