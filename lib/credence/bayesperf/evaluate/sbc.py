@@ -176,7 +176,7 @@ def calibrate(
     DataFrame
         One row per set, quantity and method; columns `COLUMNS`. ``rank`` draws of ``levels`` lie below the truth.
     """
-    sampling = sampling or Sampling(draws=200, tune=200, chains=2)
+    sampling = sampling or Sampling(draws=700, tune=300, chains=2)
     window = template()
     parts = [] if done is None or done.empty else [done]
     known = set() if done is None else set(done.loc[done["scales"] == KINDS[free_scales], "set"])
