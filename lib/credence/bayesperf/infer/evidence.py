@@ -23,7 +23,7 @@ from scipy.stats import t as student
 
 @dataclass(frozen=True)
 class Beliefs:
-    """What is believed before the residuals are seen.
+    """What is believed before the residuals are seen; chosen on the training programs.
 
     Attributes
     ----------
@@ -39,13 +39,13 @@ class Beliefs:
         Student's nu of the noise: phases that change within a slice make its tails heavy.
     """
 
-    holds: float = 0.93
-    factor: float = 0.04
-    other: float = 0.03
+    holds: float = 0.9
+    factor: float = 0.065
+    other: float = 0.035
     factor_scales: tuple[float, ...] = (0.01, 0.05, 0.3)
-    noise_spread: float = 0.4
+    noise_spread: float = 0.25
     most_noise: float = 1.0
-    degrees: float = 6.0
+    degrees: float = 10.0
 
 
 @dataclass(frozen=True)
