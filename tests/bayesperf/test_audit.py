@@ -38,7 +38,7 @@ def run(readings, on=None, seed=2, **noise):
 def test_true_relations_hold_under_noise_and_skid(readings):
     found = audit(run(readings), [*TRUE, parse_relation("MISS <= ALL"), parse_relation("FILL <= MISS")])
     assert [a.verdict for a in found] == ["holds"] * 5
-    assert all(a.probability > 0.95 for a in found)
+    assert all(a.probability > 0.9 for a in found)
     assert all(a.evidence == "together" and a.slices == 120 for a in found)
 
 
