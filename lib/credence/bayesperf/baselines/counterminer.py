@@ -39,7 +39,7 @@ class CleaningSettings:
 
 
 PUBLISHED = CleaningSettings()
-TUNED = CleaningSettings(quantile=1.0, neighbours=5, time_weight=100.0, distance_weighted=True)
+TUNED = CleaningSettings(quantile=1.0, neighbours=2, time_weight=15.0, distance_weighted=True)
 
 
 def gumbel_quantile(values: np.ndarray, quantile: float) -> float:

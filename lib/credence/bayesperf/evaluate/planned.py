@@ -29,17 +29,16 @@ from credence.bench.errors import InputError
 from credence.bench.record import write_atomic
 
 FILE = "schedules.toml"
-# Level's standard deviation, periods of the default, and whether the first slice is set apart; None = no optimum, the
-# rotation over a basis.
+# Level's standard deviation, periods of the default, and whether the first slice is set apart; None = no optimum, but
+# the rotation over a basis, as it is or with the exchanges of an optimum.
 CANDIDATES = {
     "rotation": None,
-    "plain": (0.5, 1.0, False),
     "known": (0.2, 1.0, False),
-    "opening": (0.5, 1.0, True),
-    "short": (0.5, 0.5, False),
+    "long": (1.5, 1.5, True),
+    "improved": None,
 }
 # Exchanges after the greedy step; more lower the expected error by less than 1 % per hundred.
-TRIES = 150
+TRIES = 60
 # Slices of each program that candidates are replayed on.
 LONGEST = 300
 
@@ -62,7 +61,13 @@ def candidate(
     """
     if CANDIDATES[name] is None:
         scale = np.exp(np.mean([np.log(np.maximum(one.mean(axis=0), 1e-3)) for one in counts], axis=0))
-        return schedule.basis_rotation(events, pmu, coordinates(events, relations, scale).basis)
+        found = schedule.basis_rotation(events, pmu, coordinates(events, relations, scale).basis)
+        if name == "rotation":
+            return found
+        cases = [case_of(one, events, relations, 1.5) for one in counts]
+        weights = np.array([event not in pmu.fixed for event in events], float)
+        rng = seeds.generator(0, "schedule", name, *axes)
+        return schedule.improve(np.tile(found, (2, 1)), cases, pmu, weights / weights.sum(), TRIES, rng)
     level, periods, opens = CANDIDATES[name]
     cases = [case_of(one, events, relations, level) for one in counts]
     period = max(2, round(periods * schedule.default_period(cases, pmu)))

@@ -5,7 +5,7 @@ run.
 """
 
 from credence.bayesperf.schedule.blanket import markov_blanket
-from credence.bayesperf.schedule.optimal import a_optimal, default_period, expected_error, opening_group
+from credence.bayesperf.schedule.optimal import a_optimal, default_period, expected_error, improve, opening_group
 from credence.bayesperf.schedule.rotation import basis_rotation, linux_round_robin, repeat
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "basis_rotation",
     "default_period",
     "expected_error",
+    "improve",
     "linux_round_robin",
     "markov_blanket",
     "opening_group",
