@@ -142,6 +142,20 @@ def test_an_event_outside_the_basis_is_used_where_it_is_measured():
     np.testing.assert_allclose(done.mean[::10, 2], truth[::10, 2], rtol=0.05)
 
 
+def test_the_parts_of_a_constant_sum_are_the_basis():
+    observations, truth, _ = bursts(np.random.default_rng(9))
+    constant = 3 * truth[:, 0].max()
+    rest = constant - truth[:, 0]  # never measured, follows from the constant sum
+    events = (*observations.events, "REST", "SLOTS")
+    mean = np.column_stack([observations.mean, np.full(len(rest), np.nan), np.full(len(rest), constant)])
+    relations = (relation(ALL=1, A=-1, B=-1), relation(SLOTS=1, ALL=-1, REST=-1))
+    done = smooth(SimpleNamespace(events=events, mean=mean), relations)
+    assert sorted(done.learned.basis.chosen.tolist()) == [1, 2, 3]
+    assert 4 in smooth(SimpleNamespace(events=events, mean=mean), relations, Settings(sums=True)).learned.basis.chosen
+    np.testing.assert_allclose(done.mean[:, 4], constant, rtol=0.01)
+    assert np.abs(done.mean[:, 3] / rest - 1).mean() < 0.1
+
+
 def test_quantiles_of_a_skewed_posterior_are_not_symmetric():
     observations, _, on = bursts(np.random.default_rng(8))
     done = smooth(observations, (relation(ALL=1, A=-1, B=-1),))

@@ -73,3 +73,10 @@ def test_refuses_a_slice_that_lacks_its_count(run):
         tabulated.estimate(tables, hole)
     with pytest.raises(InputError, match="schedule"):
         tabulated.tabulate(learned, on[:2, :3], settings)
+
+
+def test_refuses_a_schedule_that_never_measures_a_basis_event():
+    observations, _, on = made_up(np.random.default_rng(0), slices=60, groups=((1, 4), (2, 5)))
+    learned = smooth(observations, IDENTITIES, Settings(decays=(0.9, 0.5))).learned
+    with pytest.raises(InputError, match="never measures"):
+        tabulated.tabulate(learned, on[:1], Settings())

@@ -17,8 +17,10 @@ import numpy as np
 from credence.bayesperf.infer import chain, sites
 from credence.bayesperf.infer.settings import Settings
 
-# Weight of an event that was never measured, as a basis event: only if nothing else sees its direction.
-UNSEEN = 1e-3
+# Weight of an event that was never measured, as a basis event: only if nothing else sees its direction, but an event
+# that hardly varies (slots in a fixed time). That is a sum: its parts are above 0 and vary, which a basis should say.
+UNSEEN, CONSTANT = 1e-3, 1e-6
+HARDLY = 0.02  # standard deviation of a logarithm below which an event hardly varies
 # A linearised value may be off by as many logarithms before the estimate is bounded: beyond what was ever measured.
 REACH = 0.1
 
@@ -72,17 +74,21 @@ class EventBasis:
         return self.offset + (np.exp(self.centre + z) - self.shift) @ self.expansion.T
 
 
-def choose_basis(place: chain.Coordinates, seen: np.ndarray) -> np.ndarray:
+def choose_basis(place: chain.Coordinates, mean: np.ndarray, sums: bool = False) -> np.ndarray:
     """Return basis events, most often measured and most independent first [rank].
 
     Parameters
     ----------
     place : Coordinates
-    seen : array [events]
-        Share of slices in which each event was measured.
+    mean : array [slices, events]
+        Measured counts; NaN = not measured.
+    sums : bool
+        Let events that hardly vary in, like any other.
     """
-    rows = place.basis.copy()
-    weight = np.where(seen > 0, 0.02 + seen, UNSEEN)
+    rows, seen = place.basis.copy(), np.isfinite(mean)
+    moves = np.where(seen, mean / place.scale - 1, 0.0)
+    varies = np.sqrt((moves**2).sum(axis=0) / np.maximum(seen.sum(axis=0), 1))
+    weight = np.where(seen.any(axis=0), np.where(sums | (varies > HARDLY), 0.02 + seen.mean(axis=0), CONSTANT), UNSEEN)
     chosen: list[int] = []
     for _ in range(place.rank):
         size = np.linalg.norm(rows, axis=1) * weight
@@ -95,7 +101,7 @@ def choose_basis(place: chain.Coordinates, seen: np.ndarray) -> np.ndarray:
     return np.array(chosen, int)
 
 
-def event_basis(place: chain.Coordinates, mean: np.ndarray, shift: float) -> EventBasis:
+def event_basis(place: chain.Coordinates, mean: np.ndarray, shift: float, sums: bool = False) -> EventBasis:
     """Choose a basis of events for a run.
 
     Parameters
@@ -106,15 +112,17 @@ def event_basis(place: chain.Coordinates, mean: np.ndarray, shift: float) -> Eve
         Measured counts; NaN = not measured.
     shift : float
         Relative count added before the logarithm.
+    sums : bool
+        See `choose_basis`.
     """
     seen = np.isfinite(mean)
-    chosen = choose_basis(place, seen.mean(axis=0))
+    chosen = choose_basis(place, mean, sums)
     expansion = place.basis @ np.linalg.inv(place.basis[chosen])
     expansion[np.abs(expansion) < 1e-9] = 0.0
     here = seen[:, chosen]
     logs = np.where(here, np.log(np.maximum(np.where(here, mean[:, chosen], 0) / place.scale[chosen], 0) + shift), 0)
     times = here.sum(axis=0)
-    centre = logs.sum(axis=0) / np.maximum(times, 1)
+    centre = np.where(times > 0, logs.sum(axis=0) / np.maximum(times, 1), np.log(1 + shift))
     spread = np.sqrt(np.where(here, (logs - centre) ** 2, 0).sum(axis=0) / np.maximum(times, 1))
     top = np.where(times > 0, np.where(here, logs, -np.inf).max(axis=0, initial=-np.inf) - centre, 3.0)
     return EventBasis(

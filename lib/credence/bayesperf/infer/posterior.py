@@ -143,7 +143,7 @@ def _smooth_bursts(observations, relations, settings, prior, learned, soft, cova
     mean = np.asarray(observations.mean, float)
     softly = rows(soft, observations.events, "eq")
     if learned is None:
-        basis = event_basis(place_of(observations, relations), mean, settings.shift)
+        basis = event_basis(place_of(observations, relations), mean, settings.shift, settings.sums)
         learned = learn_bursts(basis, mean, prior or plain_prior(basis.events, settings), settings, softly)
     centre, sd, whole, log_likelihood = estimate(learned, mean, settings, softly)
     basis = learned.basis

@@ -16,6 +16,9 @@ class Settings:
         which the smoother is exact.
     shift : float
         Share of the event's mean added before the logarithm.
+    sums : bool
+        Take logarithms of events that hardly vary, such as slots, too. Better not, but tabulated gains need it: they
+        use measured basis events only (scale "log").
     decays : tuple of float
         Share of a deviation that each component in time keeps from slice to slice, in [0, 1).
     iterations : int
@@ -51,6 +54,7 @@ class Settings:
 
     scale: str = "log"
     shift: float = 0.2
+    sums: bool = False
     decays: tuple[float, ...] = (0.99, 0.9, 0.5)
     iterations: int = 12
     strength: float = 20.0

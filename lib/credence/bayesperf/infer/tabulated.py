@@ -87,7 +87,7 @@ def tabulate(
     Raises
     ------
     InputError
-        If the schedule has no slice, or not one column per event.
+        If the schedule has no slice, or not one column per event; in log scale, if it never measures a basis event.
     """
     bursts = isinstance(learned, LearnedBursts)
     events = learned.basis.events if bursts else learned.place.events
@@ -96,6 +96,12 @@ def tabulate(
         raise InputError(f"schedule has the shape {schedule.shape}; allowed: [period from 1, {len(events)}]")
     if bursts:
         basis = learned.basis
+        blind = basis.chosen[~schedule[:, basis.chosen].any(axis=0)]
+        if blind.size:
+            raise InputError(
+                f"the schedule never measures {events[blind[0]]}, of which the chain takes logarithms; allowed: a "
+                "chain learned with sums = true from a run under this schedule"
+            )
         schedule, rows = schedule[:, basis.chosen], np.eye(basis.rank)
         scale, offset = basis.scale[basis.chosen], basis.centre
         read = settings.read_noise
