@@ -12,6 +12,7 @@ from credence.bayesperf.infer.audit import AuditSettings, audit, screen
 from credence.bayesperf.infer.evidence import Beliefs, log_student, weigh
 from credence.bayesperf.model.relations import parse_relation
 from credence.bayesperf.world.replay import replay
+from credence.bench import catalogue
 from credence.bench.errors import InputError
 
 EVENTS = ("ALL", "HIT", "MISS", "STALL", "FILL", "CLK")
@@ -66,6 +67,16 @@ def test_a_wrong_order_is_broken_and_a_tight_one_holds(readings):
     found = audit(run(readings), [*TRUE, parse_relation("ALL <= HIT"), parse_relation("ALL <= 0.98*HIT + 0.98*MISS")])
     assert [a.verdict for a in found[3:]] == ["broken", "broken"]
     assert "violated in 100.0%" in found[3].reason
+
+
+def test_scaled_counts_break_an_order_here_and_there_but_not_in_all(readings):
+    """A log without identities does not show its noise: perf's scaled counts violate true orders in single slices."""
+    rng = np.random.default_rng(6)
+    scaled = readings * np.exp(0.3 * rng.standard_normal((120, 1, 6)))
+    orders = [parse_relation("HIT <= ALL"), parse_relation("ALL <= HIT")]
+    found = audit(run(scaled), orders)
+    assert [a.verdict for a in found] == ["holds", "broken"]
+    assert np.mean(scaled[:, 0, 1] > scaled[:, 0, 0]) > 0.02
 
 
 def test_events_never_counted_together_are_not_testable(readings):
@@ -171,3 +182,20 @@ def test_settings_set_the_verdict(readings):
     found = audit(run(readings), TRUE, doubtful)
     assert {a.verdict for a in found} == {"doubtful"}
     assert len(screen(run(readings), TRUE, doubtful).soft) == 3
+
+
+def test_counts_of_a_real_kernel():
+    """Software events of a real run: what the kernel counts twice agrees, and a plausible slip is found."""
+    frame = catalogue.frame("bayesperf-kernel-software-events").drop(columns="time_s")
+    counts = frame.to_numpy(float)[:, None, :]
+    observations = from_readings(list(frame.columns), counts, np.isfinite(counts[:, 0, :]))
+    true = (
+        "page-faults = minor-faults + major-faults",
+        "context-switches = sched:sched_switch",
+        "raw_syscalls:sys_enter = raw_syscalls:sys_exit",
+        "irq:softirq_entry = irq:softirq_exit",
+    )
+    slip = "page-faults = exceptions:page_fault_user + exceptions:page_fault_kernel"
+    relations = [parse_relation(text, events=observations.events) for text in (*true, slip)]
+    found = audit(observations, relations)
+    assert [a.verdict for a in found] == ["holds"] * 4 + ["broken"]

@@ -205,14 +205,17 @@ def _residuals(relation, terms, weight, factors, settings) -> Residuals:
 
 def run_noise(found: Iterable[Residuals], settings: AuditSettings) -> float:
     """Return the relative read noise of a run: the median over its identities, which a few wrong ones do not move."""
+    return _shown_noise(found, settings) or settings.read_noise
+
+
+def _shown_noise(found: Iterable[Residuals], settings: AuditSettings) -> float | None:
+    """Return the noise that a run shows, or None if it has too few identities to show any."""
     each = []
     for r in found:
         fine = settings.read_noise**2 * r.weight > r.floor  # the others show rounding
         if fine.sum() >= settings.fewest:
             each.append(noise_of(r.residual[fine], r.weight[fine], settings.beliefs.degrees))
-    if len(each) < 3:
-        return settings.read_noise
-    return float(np.clip(np.median(each), settings.read_noise / 100, 0.1))
+    return float(np.clip(np.median(each), settings.read_noise / 100, 0.1)) if len(each) >= 3 else None
 
 
 def audit(
@@ -243,17 +246,18 @@ def audit(
         if set(relation.coefficients) <= set(observations.events)
     }
     equal = [together[r.name] for r in relations if r.kind == "eq" and r.name in together]
-    noise = run_noise(equal, settings)
+    noise = _shown_noise(equal, settings)
     return tuple(_one(observations, r, together.get(r.name), noise, settings) for r in relations)
 
 
-def _one(observations, relation: Relation, found: Residuals | None, noise: float, settings) -> Audit:
+def _one(observations, relation: Relation, found: Residuals | None, noise: float | None, settings) -> Audit:
     if found is None:
         missing = [event for event in relation.coefficients if event not in observations.events]
         return _untested(relation, 0, f"never counted here: {', '.join(missing)}")
     if len(found.residual) >= settings.fewest:
-        judge = judge_identity if relation.kind == "eq" else judge_order
-        return judge(relation, found, noise, settings)
+        if relation.kind == "le":
+            return judge_order(relation, found, noise, settings)
+        return judge_identity(relation, found, noise or settings.read_noise, settings)
     if found.slices >= settings.fewest:
         return _untested(relation, found.slices, "its counts are 0 where they were taken together")
     if relation.kind == "eq":
@@ -310,25 +314,38 @@ def judge_over_time(relation: Relation, found: Residuals, settings: AuditSetting
     if min(visible.values()) > settings.clear or apart.max() > 0.25 * apart.sum():
         why = f"its events are never counted together, and over time only an error of {min(visible.values()):.0%} shows"
         return _untested(relation, number, why)
-    spreads = np.sqrt(error**2 + (np.array(beliefs.factor_scales) * size) ** 2)
-    log_wrong = logsumexp(norm.logpdf(mean, 0, spreads)) - np.log(len(spreads))
-    log_holds = norm.logpdf(mean, 0, max(error, 1e-300))
-    odds = np.log(beliefs.holds / (1 - beliefs.holds)) + log_holds - log_wrong
-    probability = float(1 / (1 + np.exp(-np.clip(odds, -700, 700))))
+    probability = _mean_is_zero(mean, max(error, 1e-300), size, beliefs)
     verdict = _verdict(probability, settings)
     reason = f"residual {mean / size:+.2%} on average over {number} slices with interpolated counts"
     return Audit(relation, probability, OVER_TIME, verdict, number, float(mean / size), "", 1.0, visible, reason)
 
 
-def judge_order(relation: Relation, found: Residuals, noise: float, settings: AuditSettings) -> Audit:
+def _mean_is_zero(mean: float, error: float, size: float, beliefs: Beliefs) -> float:
+    """Return the probability that a mean with this standard error is that of 0, and not of an error of the relation."""
+    spreads = np.sqrt(error**2 + (np.array(beliefs.factor_scales) * size) ** 2)
+    log_wrong = logsumexp(norm.logpdf(mean, 0, spreads)) - np.log(len(spreads))
+    odds = np.log(beliefs.holds / (1 - beliefs.holds)) + norm.logpdf(mean, 0, error) - log_wrong
+    return float(1 / (1 + np.exp(-np.clip(odds, -700, 700))))
+
+
+def judge_order(relation: Relation, found: Residuals, noise: float | None, settings: AuditSettings) -> Audit:
     """Return the audit of an inequality: slices that violate it beyond the noise speak against it.
 
     Under *holds* the true residual is at most 0, at worst 0 itself; otherwise it may be anything up to the relation's
     size. A slice above 0 speaks against the order as far as the second makes it likelier than the first. Slices in
     which the order is kept say little, since they are all alike: together they count as one. Small violations that add
-    up are those of an identity whose smaller side is too large by a factor.
+    up are those of an identity whose smaller side is too large by a factor. In a run that does not show its noise
+    (None; counts that perf scaled are off by far more than a reading) only the mean speaks, against its scatter.
     """
     beliefs = settings.beliefs
+    above = float((found.residual > 0).mean())
+    share = float(found.residual.sum() / max(found.size.sum(), 1e-300))
+    if noise is None:
+        mean, error = found.residual.mean(), found.residual.std(ddof=1) / np.sqrt(len(found.residual))
+        probability = _mean_is_zero(max(float(mean), 0.0), max(error, 1e-300), float(found.size.mean()), beliefs)
+        verdict = _verdict(probability, settings)
+        reason = f"violated in {above:.1%} of {len(found.residual)} slices of unknown noise, by {share:+.1%} in all"
+        return Audit(relation, probability, TOGETHER, verdict, len(found.residual), share, "", 1.0, {}, reason)
     scale = np.sqrt((noise * np.exp(beliefs.noise_spread)) ** 2 * found.weight + found.floor)
     just = log_student(np.zeros(len(scale)), scale, beliefs.degrees)
     fall = log_student(np.maximum(found.residual, 0), scale, beliefs.degrees) - just
@@ -341,8 +358,6 @@ def judge_order(relation: Relation, found: Residuals, noise: float, settings: Au
     if pooled.factor[0] > 0:
         probability = min(probability, pooled.probability)
     verdict = _verdict(probability, settings)
-    above = float((found.residual > 0).mean())
-    share = float(found.residual.sum() / max(found.size.sum(), 1e-300))
     extent = "within" if verdict == "holds" else "beyond"
     reason = f"violated in {above:.1%} of {len(found.residual)} slices, {extent} noise"
     return Audit(relation, probability, TOGETHER, verdict, len(found.residual), share, "", 1.0, {}, reason)
