@@ -2,8 +2,8 @@
 
 Its full text and code were not at hand; its abstract and those who build on it give the two steps. What they leave open
 (the quantile, k, what "near" means) is a setting: `PUBLISHED` is the plain reading. `TUNED`, which the recorded study
-was run with, is better on the training programs (35.3 % against 41.9 % at 10 and 20 events on 4 counters) and not the best:
-two neighbours and a time weight of 15 give 31.8 % there, found when the study was already running.
+was run with, is better on the training programs (35.3 % against 41.9 % at 10 and 20 events on 4 counters) and not the
+best: two neighbours and a time weight of 15 give 31.8 % there, found when the study was already running.
 """
 
 from __future__ import annotations
