@@ -165,5 +165,6 @@ def breaks(frame: pd.DataFrame, titles: Mapping[str, str], claimed: Sequence[flo
         fig.update_xaxes(title_text=titles[name], title_font_size=12, row=row, col=column)
         if name == "rate":
             fig.update_xaxes(type="log", dtick=1, row=row, col=column)
+    fig.update_yaxes(range=[-42, 102])  # a late posterior falls far below, where nothing more is to be seen
     fig.update_yaxes(title_text="cut against Linux [%]", col=1)
     return fig.update_layout(height=270 * tall + 60, margin={"t": 90}, legend_y=1.04)
