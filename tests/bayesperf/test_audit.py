@@ -8,6 +8,7 @@ from scipy.stats import norm
 from scipy.stats import t as student
 
 from credence.bayesperf.data.observations import from_readings
+from credence.bayesperf.infer import smooth
 from credence.bayesperf.infer.audit import AuditSettings, audit, screen
 from credence.bayesperf.infer.evidence import Beliefs, log_student, weigh
 from credence.bayesperf.model.relations import parse_relation
@@ -182,6 +183,26 @@ def test_settings_set_the_verdict(readings):
     found = audit(run(readings), TRUE, doubtful)
     assert {a.verdict for a in found} == {"doubtful"}
     assert len(screen(run(readings), TRUE, doubtful).soft) == 3
+
+
+def test_estimates_stay_sane_when_a_wrong_identity_is_given(readings):
+    on = np.ones((120, 6), bool)
+    on[np.arange(120) % 3 == 1, 0:2] = False
+    on[np.arange(120) % 3 == 2, 3:5] = False
+    observations = run(readings, on)
+    wrong = parse_relation("STALL = 48*MISS", "wrong")
+    truth = readings.sum(axis=1)
+
+    def error(relations, soft=()):
+        estimate = smooth(observations, [r for r in relations if r.kind == "eq"], soft=soft).mean
+        return float((np.abs(estimate - truth).sum(axis=0) / truth.sum(axis=0)).mean())
+
+    given = (TRUE[0], wrong, TRUE[2])
+    screened = screen(observations, given)
+    assert [a.relation.name for a in screened.refused] == ["wrong"]
+    unscreened, sane, best = error(given), error(screened.relations, screened.soft), error((TRUE[0], TRUE[2]))
+    assert sane == pytest.approx(best, rel=0.02)
+    assert sane < 0.5 * unscreened
 
 
 def test_counts_of_a_real_kernel():
