@@ -122,7 +122,7 @@ def event_basis(place: chain.Coordinates, mean: np.ndarray, shift: float, sums: 
     here = seen[:, chosen]
     logs = np.where(here, np.log(np.maximum(np.where(here, mean[:, chosen], 0) / place.scale[chosen], 0) + shift), 0)
     times = here.sum(axis=0)
-    centre = np.where(times > 0, logs.sum(axis=0) / np.maximum(times, 1), np.log(1 + shift))
+    centre = logs.sum(axis=0) / np.maximum(times, 1)
     spread = np.sqrt(np.where(here, (logs - centre) ** 2, 0).sum(axis=0) / np.maximum(times, 1))
     top = np.where(times > 0, np.where(here, logs, -np.inf).max(axis=0, initial=-np.inf) - centre, 3.0)
     return EventBasis(
