@@ -80,6 +80,17 @@ def test_scaled_counts_break_an_order_here_and_there_but_not_in_all(readings):
     assert np.mean(scaled[:, 0, 1] > scaled[:, 0, 0]) > 0.02
 
 
+def test_scaled_counts_do_not_break_an_identity():
+    """One reading of a share of the interval, scaled: a true identity is off by far more than a reading's noise."""
+    rng = np.random.default_rng(7)
+    hit, miss = 30000 * np.exp(0.3 * rng.standard_normal((2, 600)))
+    counts = np.stack([hit + miss, hit, miss], axis=1) * (1 + 0.1 * rng.standard_normal((600, 3)))
+    observations = from_readings(("ALL", "HIT", "MISS"), counts[:, None, :], np.ones((600, 3), bool))
+    texts = ("ALL = HIT + MISS", "ALL = HIT + 2*MISS", "ALL = 0.5*HIT + MISS")
+    verdicts = [audit(observations, [parse_relation(text)])[0].verdict for text in texts]
+    assert verdicts == ["holds", "broken", "broken"]
+
+
 def test_events_never_counted_together_are_not_testable(readings):
     on = np.ones((120, 6), bool)
     on[::2, [0, 3]] = False

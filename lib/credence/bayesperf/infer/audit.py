@@ -17,6 +17,7 @@ from scipy.stats import norm
 
 from credence.bayesperf.data.observations import Observations
 from credence.bayesperf.infer.evidence import Beliefs, log_student, noise_of, weigh
+from credence.bayesperf.infer.residuals import Residuals, residuals_over_time, residuals_together
 from credence.bayesperf.model.relation import Relation
 from credence.bayesperf.model.relations import eliminated
 from credence.bench.errors import InputError
@@ -35,8 +36,10 @@ class AuditSettings:
         Relative noise of a reading, where too few relations show it.
     skid : float
         Standard deviation of the share of a reading that is late.
-    fewest, fewest_over_time : int
-        Slices that a test needs, where all events are counted together and where they never are.
+    fewest, fewest_for_mean : int
+        Slices that a test needs, of the residuals themselves and of their mean.
+    most_noise : float
+        Relative noise up to which each slice's residual is tested; beyond it (scaled counts) only their mean.
     holds, broken : float
         A relation with P at least `holds` holds; with P at most `broken` it is broken; between them it is doubtful.
     clear : float
@@ -49,7 +52,8 @@ class AuditSettings:
     read_noise: float = 0.005
     skid: float = 0.006
     fewest: int = 3
-    fewest_over_time: int = 20
+    fewest_for_mean: int = 20
+    most_noise: float = 0.03
     holds: float = 0.9
     broken: float = 0.1
     clear: float = 0.05
@@ -117,92 +121,6 @@ class Screened:
     audits: tuple[Audit, ...]
 
 
-@dataclass(frozen=True)
-class Residuals:
-    """Residuals of one relation.
-
-    Attributes
-    ----------
-    residual : array [slices]
-    terms : array [slices, terms]
-        Coefficient times count.
-    weight : array [slices]
-        Variance of the residual per unit of squared read noise.
-    size : array [slices]
-        The larger of both sides.
-    floor : float
-        Variance of the residual by rounding, whatever the noise.
-    slices : int
-        Slices with all events, also those in which none of them happened, which say nothing and are left out above.
-    """
-
-    residual: np.ndarray
-    terms: np.ndarray
-    weight: np.ndarray
-    size: np.ndarray
-    floor: float
-    slices: int
-
-
-def residuals_together(observations: Observations, relation: Relation, settings: AuditSettings) -> Residuals:
-    """Return the residuals of the slices in which all events of a relation were counted.
-
-    The variance of an event's count per unit of squared read noise is the sum of its squared readings: with N readings
-    of mean m and standard deviation S, ``N m² + (N - 1) S²``; skid moves a share of the first and the last reading.
-    """
-    columns = [observations.events.index(event) for event in relation.coefficients]
-    counts = observations.mean[:, columns]
-    rows = np.isfinite(counts).all(axis=1)
-    counts, spread = counts[rows], np.nan_to_num(observations.sd_reading[rows][:, columns])
-    factors = np.array(list(relation.coefficients.values()))
-    number = observations.readings
-    mean = counts / number
-    squares = number * mean**2 + (number - 1) * spread**2
-    late = 2 * (mean**2 + spread**2) * (settings.skid / settings.read_noise) ** 2 if number > 1 else 0.0
-    weight = ((squares + late) * factors**2).sum(axis=1)
-    return _residuals(relation, counts * factors, weight, factors, settings)
-
-
-def residuals_over_time(observations: Observations, relation: Relation, settings: AuditSettings) -> Residuals:
-    """Return residuals with interpolated counts, about one for each turn of the schedule.
-
-    Their noise is that of interpolation, which is not known beforehand; it is taken as a share of the counts. Slices
-    are those in which the most of the relation was counted, far enough apart that no measurement is used twice.
-    """
-    columns = [observations.events.index(event) for event in relation.coefficients]
-    counts = observations.mean[:, columns]
-    factors = np.array(list(relation.coefficients.values()))
-    measured = np.isfinite(counts)
-    empty = np.zeros((0, len(columns)))
-    if measured.sum(axis=0).min() < settings.fewest:
-        return _residuals(relation, empty, np.zeros(0), factors, settings)
-    slots = np.arange(len(counts))
-    filled = np.stack(
-        [np.interp(slots, slots[on], column[on]) for on, column in zip(measured.T, counts.T, strict=True)], axis=1
-    )
-    inside = (slots >= max(slots[on][0] for on in measured.T)) & (slots <= min(slots[on][-1] for on in measured.T))
-    level = np.abs(factors) * filled.mean(axis=0)
-    worth = np.where(inside, measured @ level, -1.0)
-    gap = int(max(np.diff(slots[on]).max() for on in measured.T)) + 1
-    chosen, last = [], -gap
-    for slot in slots[worth >= 0.999 * worth.max()]:
-        if slot >= last + gap:
-            chosen.append(slot)
-            last = slot
-    terms = filled[chosen] * factors
-    return _residuals(relation, terms, np.abs(terms).sum(axis=1) ** 2 / 4, factors, settings)
-
-
-def _residuals(relation, terms, weight, factors, settings) -> Residuals:
-    # a count is off by up to 1 whatever its size
-    floor = 0.25 * float((factors**2).sum())
-    residual = terms.sum(axis=1) - relation.constant
-    size = np.maximum(np.where(terms > 0, terms, 0).sum(axis=1), -np.where(terms < 0, terms, 0).sum(axis=1))
-    size = np.maximum(size, abs(relation.constant))
-    some = size > 0
-    return Residuals(residual[some], terms[some], weight[some], size[some], floor, len(size))
-
-
 def run_noise(found: Iterable[Residuals], settings: AuditSettings) -> float:
     """Return the relative read noise of a run: the median over its identities, which a few wrong ones do not move."""
     return _shown_noise(found, settings) or settings.read_noise
@@ -216,6 +134,14 @@ def _shown_noise(found: Iterable[Residuals], settings: AuditSettings) -> float |
         if fine.sum() >= settings.fewest:
             each.append(noise_of(r.residual[fine], r.weight[fine], settings.beliefs.degrees))
     return float(np.clip(np.median(each), settings.read_noise / 100, 0.1)) if len(each) >= 3 else None
+
+
+def own_noise(found: Residuals, settings: AuditSettings) -> float:
+    """Return the noise that an identity shows by itself, whether it holds or one coefficient is off."""
+    slopes = (found.terms * found.residual[:, None] / found.weight[:, None]).sum(axis=0)
+    sizes = np.maximum((found.terms**2 / found.weight[:, None]).sum(axis=0), 1e-300)
+    rests = [found.residual, *(found.residual[:, None] - found.terms * slopes / sizes).T]
+    return max(settings.read_noise, min(noise_of(rest, found.weight, settings.beliefs.degrees) for rest in rests))
 
 
 def audit(
@@ -257,13 +183,16 @@ def _one(observations, relation: Relation, found: Residuals | None, noise: float
     if len(found.residual) >= settings.fewest:
         if relation.kind == "le":
             return judge_order(relation, found, noise, settings)
-        return judge_identity(relation, found, noise or settings.read_noise, settings)
+        own = own_noise(found, settings) if noise is None else noise
+        if own <= settings.most_noise:
+            return judge_identity(relation, found, own, settings)
+        return judge_mean(relation, found, settings, TOGETHER)
     if found.slices >= settings.fewest:
         return _untested(relation, found.slices, "its counts are 0 where they were taken together")
     if relation.kind == "eq":
         over = residuals_over_time(observations, relation, settings)
-        if len(over.residual) >= settings.fewest_over_time:
-            return judge_over_time(relation, over, settings)
+        if over.slices:
+            return judge_mean(relation, over, settings, OVER_TIME)
     return _untested(relation, len(found.residual), "its events are counted together too seldom")
 
 
@@ -299,12 +228,14 @@ def judge_identity(relation: Relation, found: Residuals, noise: float, settings:
     )
 
 
-def judge_over_time(relation: Relation, found: Residuals, settings: AuditSettings) -> Audit:
-    """Return the audit of an identity whose events were never together, from the mean of residuals with interpolation.
+def judge_mean(relation: Relation, found: Residuals, settings: AuditSettings, evidence: str) -> Audit:
+    """Return the audit of an identity whose residuals are noisy: interpolated counts, or counts that perf scaled.
 
-    Interpolation is wrong in each slice but right on average, so that only the mean can speak, against its own scatter.
+    Such counts are wrong in each slice but right on average, so that only the mean can speak, against its own scatter.
     Bursts make that scatter large or, when few slices hold most of it, unknown: then the relation is not testable.
     """
+    if len(found.residual) < settings.fewest_for_mean:
+        return _untested(relation, len(found.residual), f"its counts are too noisy in {len(found.residual)} slices")
     beliefs, number = settings.beliefs, len(found.residual)
     mean, error = found.residual.mean(), found.residual.std(ddof=1) / np.sqrt(number)
     size, levels = found.size.mean(), np.abs(found.terms.mean(axis=0))
@@ -312,12 +243,15 @@ def judge_over_time(relation: Relation, found: Residuals, settings: AuditSetting
     seen = settings.visible * error
     visible = {e: float(seen / max(v, 1e-300)) for e, v in zip(relation.coefficients, levels, strict=True)}
     if min(visible.values()) > settings.clear or apart.max() > 0.25 * apart.sum():
-        why = f"its events are never counted together, and over time only an error of {min(visible.values()):.0%} shows"
-        return _untested(relation, number, why)
+        how = (
+            "its events are never counted together, and over time" if evidence == OVER_TIME else "its counts are noisy:"
+        )
+        return _untested(relation, number, f"{how} only an error of {min(visible.values()):.0%} would show")
     probability = _mean_is_zero(mean, max(error, 1e-300), size, beliefs)
     verdict = _verdict(probability, settings)
-    reason = f"residual {mean / size:+.2%} on average over {number} slices with interpolated counts"
-    return Audit(relation, probability, OVER_TIME, verdict, number, float(mean / size), "", 1.0, visible, reason)
+    kind = "noisy" if evidence == TOGETHER else "interpolated"
+    reason = f"residual {mean / size:+.2%} on average over {number} {kind} slices"
+    return Audit(relation, probability, evidence, verdict, number, float(mean / size), "", 1.0, visible, reason)
 
 
 def _mean_is_zero(mean: float, error: float, size: float, beliefs: Beliefs) -> float:
