@@ -45,7 +45,7 @@ def bandwidth(law: pd.DataFrame) -> go.Figure:
     fig.update_xaxes(title_text="message size [log2 bytes]")
     fig.update_yaxes(title_text="bandwidth [GB/s]", row=1, col=1)
     fig.update_yaxes(title_text="ratio [1]", row=1, col=2)
-    return fig.update_layout(height=360)
+    return fig.update_layout(height=380, margin={"t": 100}, legend_y=1.12)
 
 
 def learning(panels: Mapping[str, pd.DataFrame], paper: pd.DataFrame) -> go.Figure:
