@@ -9,6 +9,8 @@ from credence.bayesperf.infer.nuts import Sampled
 from credence.bayesperf.infer.windows import fast
 from credence.bayesperf.model.window import Window
 
+# Draws with a larger kurtosis (3 for a normal) do not tell their standard deviation: Student-t tails.
+LIGHT = 4.0
 # A cell whose standard deviation is below this share of the event's scale is determined: its sd is rounding.
 DETERMINED = 1e-3
 
@@ -29,7 +31,7 @@ def agreement(sampled: Sampled, mean: np.ndarray | None = None, sd: np.ndarray |
         One row per cell: ``slice``, ``event``, ``measured``, ``determined``; ``mean_difference`` in posterior standard
         deviations (of NUTS) and ``mean_mcse`` in the same unit; ``sd_ratio`` (other / NUTS) and ``sd_mcse``, the Monte
         Carlo error of the NUTS standard deviation as a share of it. Student-t noise with 3 degrees has no fourth
-        moment, so that for measured cells `sd_mcse` is itself uncertain.
+        moment, so that `sd_mcse` says too little where ``kurtosis``, that of the draws, is large.
     """
     import arviz_stats
 
@@ -46,6 +48,7 @@ def agreement(sampled: Sampled, mean: np.ndarray | None = None, sd: np.ndarray |
             "mean_mcse": errors[0] / own_sd,
             "sd_ratio": sd / own_sd,
             "sd_mcse": errors[1] / own_sd,
+            "kurtosis": ((sampled.counts - own_mean) ** 4).mean(axis=0) / own_sd**4,
         }
     measured = np.zeros(mean.shape, bool)
     measured[window.slot, window.event] = True
@@ -62,7 +65,10 @@ def agreement(sampled: Sampled, mean: np.ndarray | None = None, sd: np.ndarray |
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the largest differences over open cells (neither measured nor determined), measured ones, and all.
+    """Return the largest differences over several kinds of cells.
+
+    Open cells were neither measured nor determined; light tails are those of all cells whose draws have a kurtosis
+    below `LIGHT`, so that their standard deviation can be told from draws.
 
     Parameters
     ----------
@@ -80,6 +86,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     for name, part in (
         ("open", known[~known["measured"]]),
         ("measured", known[known["measured"]]),
+        ("light tails", known[known["kurtosis"] < LIGHT]),
         ("all but determined", known),
     ):
         off = (part["sd_ratio"] - 1).abs()

@@ -130,8 +130,8 @@ def measure(name: str, use_cache: bool = True) -> dict:
     Returns
     -------
     dict
-        A row: the case, the gate's numbers, seconds of both methods, and the largest differences over the cells that
-        were neither measured nor determined (``open_``) and over all that were not determined.
+        A row: the case, the gate's numbers, seconds of both methods, and the largest differences as of
+        `agreement.summary`, in columns that begin with ``open_``, ``measured_``, ``light_`` and ``all_``.
     """
     case = CASES[choose(name, CASES, "case")]
     found = cut(case)
@@ -159,7 +159,9 @@ def measure(name: str, use_cache: bool = True) -> dict:
         "fast_s": seconds_fast(window),
     }
     for part in summary(agreement(sampled)).to_dict("records"):
-        prefix = {"open": "open", "measured": "measured", "all but determined": "all"}[part.pop("which")]
+        prefix = {"open": "open", "measured": "measured", "light tails": "light", "all but determined": "all"}[
+            part.pop("which")
+        ]
         row |= {f"{prefix}_{key}": value for key, value in part.items()}
     return row | {"date": datetime.now(UTC).date().isoformat()}
 
