@@ -117,7 +117,6 @@ def audit_shares(frame: pd.DataFrame, case: str, draws: int, seed: int = 0) -> d
         less. Of all testable program × identity pairs.
     """
     part = frame[(frame["case"] == case) & (frame["split"] == "test")].dropna(subset="probability")
-    rng = seeds.generator(seed, "audit shares")
     shares = {}
     for name, error, hit in (
         ("true_believed", 0.0, part["probability"] >= 0.9),
@@ -125,6 +124,7 @@ def audit_shares(frame: pd.DataFrame, case: str, draws: int, seed: int = 0) -> d
     ):
         chosen = part.assign(hit=hit)[np.isclose(part["error"], error)]
         by = chosen.groupby(["machine", "program"])["hit"].agg(["sum", "size"]).to_numpy(float)
-        picks = rng.integers(len(by), size=(draws, len(by)))
+        # the same programs for both shares
+        picks = seeds.generator(seed, "audit shares").integers(len(by), size=(draws, len(by)))
         shares[name] = by[picks, 0].sum(axis=1) / by[picks, 1].sum(axis=1)
     return shares

@@ -62,7 +62,7 @@ class Case:
 
 _LONG = nuts.Sampling(draws=1500, tune=500, target_accept=0.9)
 CASES = {
-    "smoke": Case(6, 6, sampling=nuts.Sampling(chains=2, draws=300, tune=200)),
+    "smoke": Case(6, 4, sampling=nuts.Sampling(chains=2, draws=800, tune=200)),
     "quick": Case(20, 18),
     "quick, Student-t": Case(20, 18, "student"),
     "quick, Student-t and orders": Case(20, 18, "student", orders=True, sampling=_LONG),
