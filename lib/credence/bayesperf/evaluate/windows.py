@@ -66,7 +66,7 @@ CASES = {
     "quick": Case(20, 18),
     "quick, Student-t": Case(20, 18, "student"),
     "quick, Student-t and orders": Case(20, 18, "student", orders=True, sampling=_LONG),
-    "full": Case(35, 36, "student", free_scales=True, sampling=nuts.Sampling(chains=4, draws=600, tune=400)),
+    "full": Case(35, 36, "student", free_scales=True, sampling=nuts.Sampling(chains=4, draws=500, tune=350)),
 }
 
 

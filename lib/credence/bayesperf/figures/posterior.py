@@ -42,7 +42,7 @@ def series(table: pd.DataFrame) -> go.Figure:
         )  # fmt: skip
         fig.update_yaxes(title_text="counts a slice [events]", row=row, col=1)
     fig.update_xaxes(title_text="slice of the window [slices]", row=len(events), col=1)
-    return fig.update_layout(height=200 + 190 * len(events))
+    return fig.update_layout(height=210 + 190 * len(events), margin={"t": 100}, legend={"y": 1.06})
 
 
 def differences(table: pd.DataFrame) -> go.Figure:
