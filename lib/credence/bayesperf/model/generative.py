@@ -49,15 +49,18 @@ class Whitening(Transform):
         return pt.log(pt.diagonal(inputs[-1])).sum()
 
 
-def _moves_logp(value, prior_root, guess, guess_root):
-    """Return the log density of ``prior_root @ (standard normal)``; the guess is no part of the model."""
-    white = solve_triangular(prior_root, value, lower=True, b_ndim=1)
+def _moves_logp(value, factor, prior_root, guess, guess_root):
+    """Return the log density of ``factor * (prior_root @ (standard normal))``; the guess is no part of the model.
+
+    The factor stays apart from the root, so that a gradient costs products with vectors only.
+    """
+    white = solve_triangular(prior_root, value / factor, lower=True, b_ndim=1)
     constant = 0.5 * np.log(2 * np.pi) * value.shape[0]
-    return -0.5 * (white**2).sum() - pt.log(pt.diagonal(prior_root)).sum() - constant
+    return -0.5 * (white**2).sum() - pt.log(pt.diagonal(prior_root)).sum() - pt.log(factor).sum() - constant
 
 
-def _moves_draw(prior_root, guess, guess_root, rng=None, size=None):
-    return prior_root @ rng.standard_normal(len(prior_root))
+def _moves_draw(factor, prior_root, guess, guess_root, rng=None, size=None):
+    return factor * (prior_root @ rng.standard_normal(len(prior_root)))
 
 
 def coords(window: Window) -> dict[str, list]:
@@ -121,19 +124,20 @@ def build(window: Window, free_scales: bool = False) -> pm.Model:
         prior_root = pm.Data("prior_root", values["prior_root"], dims=("move", "source"))
         guess = pm.Data("guess", values["guess"], dims="move")
         guess_root = pm.Data("guess_root", values["guess_root"], dims=("move", "source"))
-        noise = 1.0
+        noise, factor = 1.0, np.ones(window.slices * window.rank)
         if free_scales:
             log_amplitude = pm.Normal("log_amplitude", 0, AMPLITUDE_SD, dims="direction")
-            prior_root = pt.tile(pt.exp(log_amplitude), window.slices)[:, None] * prior_root
+            factor = pt.tile(pt.exp(log_amplitude), window.slices)
             noise = pt.exp(pm.Normal("log_noise", 0, NOISE_SD))
         moves = pm.CustomDist(
             "moves",
+            factor,
             prior_root,
             guess,
             guess_root,
             logp=_moves_logp,
             random=_moves_draw,
-            signature="(m,m),(m),(m,m)->(m)",
+            signature="(m),(m,m),(m),(m,m)->(m)",
             transform=Whitening(),
             initval=values["guess"],
             dims="move",
