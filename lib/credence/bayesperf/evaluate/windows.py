@@ -66,7 +66,8 @@ CASES = {
     "quick": Case(20, 18),
     "quick, Student-t": Case(20, 18, "student"),
     "quick, Student-t and orders": Case(20, 18, "student", orders=True, sampling=_LONG),
-    "full": Case(35, 36, "student", free_scales=True, sampling=nuts.Sampling(chains=4, draws=500, tune=350)),
+    # free scales mix slowly: 2,000 draws gave an R-hat of 1.06 and an effective sample size of 90, without divergences
+    "full": Case(35, 36, "student", free_scales=True, sampling=nuts.Sampling(draws=4000, tune=1000)),
 }
 
 
