@@ -282,4 +282,5 @@ def test_what_perf_prints_here(tmp_path, separator):
     assert len(log.times) >= 2
     counted = log.counted[:, 0]
     assert counted[0]
-    np.testing.assert_array_equal(log.count[counted, 0], log.count[counted, 1])  # sleep reads nothing from a disk
+    # sleep reads nothing from a disk; the two counters are not read at one and the same instant
+    np.testing.assert_allclose(log.count[counted, 0], log.count[counted, 1], atol=3)

@@ -70,7 +70,9 @@ def test_a_case_is_the_smoothers_chain_to_first_order():
         assert abs(row @ change) < 1e-9 * np.abs(row).max()
     basis = [int(np.flatnonzero(np.all(found.expansion == unit, axis=1))[0]) for unit in np.eye(found.rank)]
     logs = np.log(made[:, basis] / level[basis] + 0.2)
-    np.testing.assert_allclose(np.diag(found.covariances.sum(axis=0)), logs.var(axis=0) + 2 * LEAST**2, rtol=0.02)
+    np.testing.assert_allclose(
+        np.diag(found.covariances.sum(axis=0)), logs.var(axis=0) + len(found.covariances) * LEAST**2, rtol=0.02
+    )
 
 
 def test_a_basis_rotation_counts_as_many_events_as_are_open():
