@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from credence.bench.errors import InputError
-from credence.bench.tables import check_target, write_csv
+from credence.bench.tables import check_target, write_csv, write_parquet
 
 
 def test_a_target_that_cannot_be_written_is_refused(tmp_path):
@@ -30,3 +30,10 @@ def test_a_folder_in_the_way_is_an_error_with_its_name(tmp_path):
     (tmp_path / "out.csv").mkdir()
     with pytest.raises(InputError, match=r"out\.csv"):
         write_csv(pd.DataFrame({"a": [1]}), tmp_path / "out.csv")
+
+
+def test_parquet_reads_back_the_same_and_leaves_nothing_beside(tmp_path):
+    frame = pd.DataFrame({"a": [0.1, 1 / 3], "b": ["x,y", "ü"]}, index=[7, 8])
+    write_parquet(frame, tmp_path / "new" / "out.parquet", compression="zstd")
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "new" / "out.parquet"), frame.reset_index(drop=True))
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["out.parquet"]

@@ -1,4 +1,4 @@
-"""Tables that commands write where the user says: checked before any work, written whole or not at all."""
+"""Tables that commands write: targets are checked before any work, files are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -40,3 +40,8 @@ def write_csv(frame: pd.DataFrame, out: Path) -> None:
         write_atomic(out, text)
     except OSError as error:
         raise InputError(f"--out {out}: {error.strerror or error}; allowed: a folder that can be written to") from error
+
+
+def write_parquet(frame: pd.DataFrame, out: Path, **how) -> None:
+    """Write a table as parquet, whole or not at all, without its index; `how` goes to ``DataFrame.to_parquet``."""
+    write_atomic(out, frame.to_parquet(None, index=False, **how))

@@ -24,7 +24,7 @@ from credence.bayesperf.model.relations import matrix, rank
 from credence.bench import catalogue, paths, seeds
 from credence.bench.errors import InputError
 from credence.bench.progress import track
-from credence.bench.record import write_atomic
+from credence.bench.tables import write_parquet
 
 RECORDED = "bayesperf-recorded-errors"
 OURS, HOLD, MINER = "joint posterior", "Linux", "CounterMiner"
@@ -249,8 +249,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--jobs", type=int, default=2)
     given = parser.parse_args(arguments)
     frame = run_all(given.out, given.jobs)
-    stream = frame.to_parquet(None, index=False, compression="zstd")
-    write_atomic(given.out / "recorded-errors.parquet", stream)
+    write_parquet(frame, given.out / "recorded-errors.parquet", compression="zstd")
     print(f"{len(frame)} rows", file=sys.stderr)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import io
 import json
 import sys
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ import pandas as pd
 
 from credence.bench import catalogue, paths
 from credence.bench.errors import InputError
-from credence.bench.record import write_atomic
+from credence.bench.tables import write_parquet
 
 MACHINE, EVENTS, COUNTERS = "qemu-x86", 30, 4  # of the study's lists the one nearest to the schedulers' 32 events
 # system: schedule and method of the study
@@ -121,12 +120,6 @@ def entry(path: Path, day: str) -> str:
     return "\n".join([*lines, "[dataset.columns]", *columns]) + "\n"
 
 
-def _write(frame: pd.DataFrame, path: Path) -> None:
-    stream = io.BytesIO()
-    frame.to_parquet(stream, index=False)
-    write_atomic(path, stream.getvalue())
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure the counter errors of every test program and write the table."""
     parser = argparse.ArgumentParser(prog="python -m credence.bayesperf.evaluate.pcie_errors", description=main.__doc__)
@@ -139,10 +132,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for program in traces.programs(MACHINE, "test"):
             files.append(given.out / f"{MACHINE}-{program}-{EVENTS}-{COUNTERS}.parquet")
             if not files[-1].exists():
-                _write(program_errors(program), files[-1])
+                write_parquet(program_errors(program), files[-1])
                 print(program, file=sys.stderr, flush=True)
         path = paths.data_dir() / "bayesperf" / FILE
-        _write(pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)[list(COLUMNS)], path)
+        write_parquet(pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)[list(COLUMNS)], path)
         print(entry(path, f"{datetime.now(UTC):%Y-%m-%d}"))
     except InputError as error:
         sys.exit(f"error: {error}")

@@ -9,7 +9,6 @@ their entries for the catalogue.
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import sys
 from collections.abc import Sequence
@@ -22,7 +21,7 @@ from credence.bayesperf.evaluate import pcie
 from credence.bayesperf.world.pcie import CounterError, read_age
 from credence.bench import catalogue, paths
 from credence.bench.errors import InputError
-from credence.bench.record import write_atomic
+from credence.bench.tables import write_parquet
 
 RUNS, CURVES = "bayesperf-pcie-runs", "bayesperf-pcie-curves"
 FILES = {"runs": "recorded-pcie-runs.parquet", "curves": "recorded-pcie-curves.parquet"}
@@ -109,9 +108,7 @@ def gather(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _write(frame: pd.DataFrame, path: Path) -> None:
-    stream = io.BytesIO()
-    frame.to_parquet(stream, index=False, compression="zstd", compression_level=19)
-    write_atomic(path, stream.getvalue())
+    write_parquet(frame, path, compression="zstd", compression_level=19)
 
 
 TITLES = {

@@ -12,7 +12,6 @@ with ``--fixed-scales`` those of the fast path too, in the same file; run again,
 from __future__ import annotations
 
 import argparse
-import io
 import sys
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from credence.bayesperf.infer.nuts import MODES, Compiled, Sampling, compile_win
 from credence.bayesperf.infer.windows import fast
 from credence.bayesperf.model.window import Window, simulate
 from credence.bench import diagnostics, seeds
-from credence.bench.record import write_atomic
+from credence.bench.tables import write_parquet
 
 SLICES, LEVELS = 6, 99
 KINDS = ("fixed", "free")
@@ -230,9 +229,7 @@ def main(arguments: list[str] | None = None) -> None:
     done = pd.read_parquet(chosen.out) if chosen.out.is_file() else None
 
     def keep(rows):
-        stream = io.BytesIO()
-        rows.to_parquet(stream, index=False, compression="zstd")
-        write_atomic(chosen.out, stream.getvalue())
+        write_parquet(rows, chosen.out, compression="zstd")
 
     rows = calibrate(chosen.sets, free_scales=not chosen.fixed_scales, done=done, mode=chosen.mode, keep=keep)
     keep(rows)

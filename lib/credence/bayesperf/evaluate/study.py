@@ -7,7 +7,6 @@ observations. Finished parts are files, so that a study that was stopped goes on
 from __future__ import annotations
 
 import hashlib
-import io
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -32,7 +31,7 @@ from credence.bayesperf.world.replay import distort, replay
 from credence.bench import seeds
 from credence.bench.errors import InputError, choose
 from credence.bench.progress import track
-from credence.bench.record import write_atomic
+from credence.bench.tables import write_parquet
 
 # Quantiles that a posterior's CRPS is computed from.
 CRPS_LEVELS = (np.arange(40) + 0.5) / 40
@@ -280,9 +279,7 @@ def study(parts: Iterable[Part], folder: Path, methods: Iterable[str] | None = N
     for part in track(list(parts), "parts"):
         path = _file(folder, part, names, version)
         if not path.exists():
-            stream = io.BytesIO()
-            evaluate(part, names).to_parquet(stream, index=False)
-            write_atomic(path, stream.getvalue())
+            write_parquet(evaluate(part, names), path)
         frames.append(pd.read_parquet(path))
     return pd.concat(frames, ignore_index=True)
 

@@ -7,7 +7,6 @@ are not in the file yet, one row each.
 from __future__ import annotations
 
 import argparse
-import io
 import sys
 import time
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from credence.bayesperf.infer.learn import plain_prior
 from credence.bayesperf.infer.windows import fast, window_of
 from credence.bayesperf.model.window import Window
 from credence.bench.errors import choose
-from credence.bench.record import write_atomic
+from credence.bench.tables import write_parquet
 
 # Relative counts: the scale on which the smoother is exact and the two can be compared to Monte Carlo error.
 LINEAR = Settings(scale="linear")
@@ -179,9 +178,7 @@ def main(arguments: list[str] | None = None) -> None:
             continue
         row = pd.DataFrame([measure(name)])
         table = row if table.empty else pd.concat([table, row], ignore_index=True)
-        stream = io.BytesIO()
-        table.to_parquet(stream, index=False)
-        write_atomic(chosen.out, stream.getvalue())
+        write_parquet(table, chosen.out)
         sys.stdout.write(row.T.to_string() + "\n")
         sys.stdout.flush()
 
