@@ -1,0 +1,1 @@
+"""What is read: topologies, probe logs, measured and third-party sets, the paper's figures."""
