@@ -165,3 +165,31 @@ def test_every_registered_claim_is_whole():
     for item in known:
         assert item.id.startswith(f"{item.paper}.")
         assert item.band[0] <= item.target <= item.band[1] or item.relation == "at least"
+
+
+def test_inconsistencies_of_a_paper_are_read_and_checked(checkout):
+    path = checkout / "data/claims/ssjf.toml"
+    whole = '\n[[inconsistency]]\nwhere = "§1"\nsays = "29"\nbut = "28 bars"\nhere = "28"\n'
+    text = path.read_text()
+    path.write_text(text + whole)
+    assert [(item.paper, item.where, item.but) for item in claims.inconsistencies("ssjf")] == [
+        ("ssjf", "§1", "28 bars")
+    ]
+    assert claims.inconsistencies("bayesperf") == []
+    path.write_text(text + whole.replace('here = "28"\n', ""))
+    with pytest.raises(InputError, match=r"ssjf\.toml, inconsistency 1: here missing"):
+        claims.inconsistencies()
+    path.write_text(text + whole.replace("but", "however"))
+    with pytest.raises(InputError, match="however"):
+        claims.inconsistencies()
+
+
+def test_an_unknown_table_is_refused(checkout):
+    path = checkout / "data/claims/ssjf.toml"
+    path.write_text(path.read_text().replace("[[claim]]", "[[clam]]", 1))
+    with pytest.raises(InputError, match="clam"):
+        claims.registry()
+
+
+def test_the_papers_inconsistencies_are_whole():
+    assert len(claims.inconsistencies("bayesperf")) >= 10

@@ -14,6 +14,7 @@ A scalar without draws has no P and is at most *trend only*; so is evidence from
 
 import math
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,6 +121,20 @@ def _claim(paper: str, row: dict, where: str) -> Claim:
     return Claim(**row)
 
 
+def _tables(key: str, paper: str | None) -> Iterator[tuple[str, list[dict]]]:
+    """Yield the tables called `key` of every claims file, or of one paper's."""
+    for path in sorted((paths.data_dir() / "claims").glob("*.toml")):
+        if paper and path.stem != paper:
+            continue
+        try:
+            tables = tomllib.loads(path.read_text())
+        except tomllib.TOMLDecodeError as error:
+            raise InputError(f"data/claims/{path.name}: {error}") from None
+        for name in tables:
+            choose(name, ("claim", "inconsistency"), f"table in data/claims/{path.name}")
+        yield path.stem, tables.get(key, [])
+
+
 def registry(paper: str | None = None) -> list[Claim]:
     """Return the registered claims, of all papers or of one, in the files' order.
 
@@ -129,19 +144,56 @@ def registry(paper: str | None = None) -> list[Claim]:
         If a file is not as it should be; the message names file, claim and key.
     """
     claims: dict[str, Claim] = {}
-    for path in sorted((paths.data_dir() / "claims").glob("*.toml")):
-        if paper and path.stem != paper:
-            continue
-        try:
-            rows = tomllib.loads(path.read_text()).get("claim", [])
-        except tomllib.TOMLDecodeError as error:
-            raise InputError(f"data/claims/{path.name}: {error}") from None
+    for name, rows in _tables("claim", paper):
         for number, row in enumerate(rows, start=1):
-            claim = _claim(path.stem, row, f"data/claims/{path.name}, claim {row.get('id', number)!r}")
+            claim = _claim(name, row, f"data/claims/{name}.toml, claim {row.get('id', number)!r}")
             if claim.id in claims:
-                raise InputError(f"data/claims/{path.name}: claim id {claim.id!r} appears twice")
+                raise InputError(f"data/claims/{name}.toml: claim id {claim.id!r} appears twice")
             claims[claim.id] = claim
     return list(claims.values())
+
+
+@dataclass(frozen=True)
+class Inconsistency:
+    """A place where a paper (or its released code) contradicts itself; one ``[[inconsistency]]`` of its claims file.
+
+    Attributes
+    ----------
+    paper : str
+    where : str
+        Sections, figures or files that do not agree.
+    says, but : str
+        What is printed, and what contradicts it.
+    here : str
+        Which of the two this project follows, and what hangs on it.
+    """
+
+    paper: str
+    where: str
+    says: str
+    but: str
+    here: str
+
+
+def inconsistencies(paper: str | None = None) -> list[Inconsistency]:
+    """Return what is known to contradict itself in the papers, in the files' order.
+
+    Raises
+    ------
+    InputError
+        If an entry lacks a key, has one too many or an empty one; the message names file, entry and key.
+    """
+    found = []
+    for name, rows in _tables("inconsistency", paper):
+        for number, row in enumerate(rows, start=1):
+            where = f"data/claims/{name}.toml, inconsistency {number}"
+            known = [key for key in Inconsistency.__dataclass_fields__ if key != "paper"]
+            for key in row:
+                choose(key, known, f"key in {where}")
+            if missing := [key for key in known if not str(row.get(key, "")).strip()]:
+                raise InputError(f"{where}: {', '.join(missing)} missing or empty")
+            found.append(Inconsistency(paper=name, **row))
+    return found
 
 
 def summarise(metric) -> dict:

@@ -257,6 +257,7 @@ def _index(records: list[dict], names: dict[str, str], rows: list[dict]) -> str:
             short={name: paper.short for name, paper in PAPERS.items()},
             claims=views,
             ledger=[view for view in views if view["discrepancy"] or view["cause"]],
+            inconsistencies=[item for item in claims.inconsistencies() if any(v["paper"] == item.paper for v in views)],
             cards=cards,
             data=_data_lines(records),
             newest=max((_moment(record, finished=True) for record in records), default=""),
