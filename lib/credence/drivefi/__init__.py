@@ -1,0 +1,1 @@
+"""DriveFI: Bayesian fault injection for autonomous vehicles (Jha et al., DSN 2019)."""

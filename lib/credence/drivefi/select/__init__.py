@@ -1,0 +1,1 @@
+"""Selectors of faults: which of a pool to simulate next, under a budget that they cannot exceed."""
