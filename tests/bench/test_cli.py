@@ -95,9 +95,9 @@ def test_run_report_and_claims_from_end_to_end(checkout, credence):
     readme = (checkout / "README.md").read_text()
     assert "old" not in readme
     assert (
-        "| ssjf | The toy reaches two. | 2 s | 2 [1.1, 2.9] s | 1.00 | reproduced | measured | `ssjf/toy`, quick, "
-        in readme
+        "| The toy reaches two. | 2 s | 2 [1.1, 2.9] s | 1.00 | reproduced | measured | `ssjf/toy`, quick, " in readme
     )
+    assert "<summary><b>SSJF</b>: 1 claim – 1 reproduced</summary>" in readme
     assert recorded.readme_with_table(readme) == readme
 
 

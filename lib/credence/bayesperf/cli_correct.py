@@ -18,7 +18,7 @@ def correct(
     ],
     out: Annotated[Path, typer.Option(help="CSV to write: time_s, event, mean, lo90, hi90.")],
     identities: Annotated[
-        Path | None, typer.Option(help='TOML with [[relation]] name, kind = "eq" or "le", expression, source.')
+        Path | None, typer.Option(help='TOML with `relation` tables: name, kind = "eq" or "le", expression, source.')
     ] = None,
     cpu: Annotated[str, typer.Option(help="Known relations of a CPU, such as skylakex; see `plan --cpu`.")] = "",
     raw: Annotated[
