@@ -51,8 +51,12 @@ def read_csv_files(files: Sequence[Path]) -> pd.DataFrame:
 
 
 def read_text(files: Sequence[Path]) -> pd.DataFrame:
-    """Read text files as columns ``file`` (their number, from 0) and ``line``: joined by a line feed they come back."""
-    lines = [path.read_bytes().decode("utf-8").split("\n") for path in files]
+    """Read text files as columns ``file`` (their number, from 0) and ``line``: joined by a line feed they come back.
+
+    A file that ends in ``.gz`` is unpacked first.
+    """
+    content = [gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes() for path in files]
+    lines = [text.decode("utf-8").split("\n") for text in content]
     number = np.repeat(np.arange(len(lines)), [len(text) for text in lines])
     return pd.DataFrame({"file": number, "line": [line for text in lines for line in text]})
 
@@ -61,6 +65,14 @@ def read_parquet(files: Sequence[Path]) -> pd.DataFrame:
     """Read one parquet file."""
     (path,) = files
     return pd.read_parquet(path)
+
+
+def read_npz(files: Sequence[Path]) -> pd.DataFrame:
+    """Read one NumPy archive of columns of one length, numbers or ASCII text."""
+    (path,) = files
+    with np.load(path, allow_pickle=False) as archive:
+        columns = {name: archive[name] for name in archive.files}
+    return pd.DataFrame({name: c.astype(str) if c.dtype.kind == "S" else c for name, c in columns.items()})
 
 
 def read_jsonl(files: Sequence[Path]) -> pd.DataFrame:
@@ -149,6 +161,7 @@ READERS: dict[str, Builder] = {
     "csv": read_csv,
     "parquet": read_parquet,
     "jsonl": read_jsonl,
+    "npz": read_npz,
     "csv-files": read_csv_files,
     "text": read_text,
     "azure": build_azure,

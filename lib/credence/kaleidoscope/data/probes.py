@@ -234,7 +234,7 @@ def check_values(probes: Probes, topology: Topology, source: str) -> None:
             f"{where}: {client!r} is a {KINDS[client_kind[row]]}; allowed: a client",
             f"{where}: {target!r} is a {KINDS[target_kind[row]]}; allowed with {operation}: a {KINDS[wanted[row]]}",
             f"{where}: {succeeded} of {sent} sent; allowed: no more than were sent",
-            f"{where}: {missing} missing beside {succeeded} succeeded of {sent} sent; allowed: together no more than sent",
+            f"{where}: {missing} missing and {succeeded} succeeded of {sent} sent; allowed: together no more than sent",
             f"{where}: {operation} from {client} to {target} a second time"
             + (f" at {probes.time_s[row]:g} s" if probes.time_s is not None else "")
             + "; allowed: one row each",
@@ -300,7 +300,8 @@ def _read_quickly(path: Path, topology: Topology) -> Probes | None:
     types = {name: pyarrow.int64() if name in COUNTS else text for name in REQUIRED} | {"time_s": pyarrow.float64()}
     try:
         content = path.read_bytes()
-        if b'"' in content or b"\n\n" in content or b"\r" in content:  # lines would be counted wrongly
+        odd = (b'"', b"\r", b"\n\n")  # with these the lines would be counted wrongly
+        if content[:1] == b"\n" or any(mark in content for mark in odd):
             return None
         options = arrow_csv.ConvertOptions(column_types=types, null_values=[], strings_can_be_null=False)
         table = arrow_csv.read_csv(pyarrow.BufferReader(content), convert_options=options)
