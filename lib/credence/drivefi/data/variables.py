@@ -1,8 +1,8 @@
 """The declared outputs of the driving stack's modules; fault table and network topology are generated from them.
 
-The paper's Table I names the targets; the list of its 41 fault types is not published. Values follow its rule: a bounded
-variable goes to the ends of its range, an unbounded one is doubled or halved (more would be caught by the stack itself,
-footnote 5), a categorical one becomes one of its categories. A user's own stack is another tuple of `Variable`.
+The paper's Table I names the targets; the list of its 41 fault types is not published. Values follow its rule: a
+bounded variable goes to the ends of its range, an unbounded one is doubled or halved (more would be caught by the stack
+itself, footnote 5), a categorical one becomes one of its categories. A user's own stack is another tuple of `Variable`.
 """
 
 from dataclasses import dataclass
