@@ -1,1 +1,3 @@
-"""Fast paths of the network, each checked against ``credence.drivefi.model``: least squares, do() queries, forecasts."""
+"""Fast paths of the network, each checked against ``credence.drivefi.model``: least squares, do() queries,
+forecasts.
+"""

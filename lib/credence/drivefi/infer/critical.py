@@ -1,4 +1,6 @@
-"""The criterion of eq. 1: faults of which the network says that they take the safety potential from above zero to below."""
+"""The criterion of eq. 1: faults of which the network says that they take the safety potential from above zero to
+below.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,8 @@ def scores(predicted: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     Returns
     -------
     dict
-        ``size`` (faults predicted), ``found``, ``precision``, ``recall``, ``f1`` [1]; 0 where there is nothing to divide by.
+        ``size`` (faults predicted), ``found``, ``precision``, ``recall``, ``f1`` [1]; 0 where there is nothing to
+        divide by.
     """
     predicted, truth = np.asarray(predicted, bool), np.asarray(truth, bool)
     found, size, all_of_them = int((predicted & truth).sum()), int(predicted.sum()), int(truth.sum())

@@ -1,8 +1,8 @@
 """Variants of the 3-TBN: forecasts over many slices, and conditionals of their own for each driving regime.
 
-A deviation from the golden run is carried from slice to slice by the fitted conditionals; the golden run itself is known, so
-that only the deviation is forecast. Regimes (an obstacle ahead or none, braking or not) are those of the golden run: a linear
-network for each, chosen slice by slice.
+A deviation from the golden run is carried from slice to slice by the fitted conditionals; the golden run itself is
+known, so that only the deviation is forecast. Regimes (an obstacle ahead or none, braking or not) are those of the
+golden run: a linear network for each, chosen slice by slice.
 """
 
 from __future__ import annotations

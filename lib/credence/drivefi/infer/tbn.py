@@ -1,8 +1,9 @@
 """Closed form of the 3-TBN: least squares for every node, and do() as one row of a matrix.
 
-With all variables logged, the paper's expectation–maximisation (eq. 10) has nothing to expect: its maximum is least squares
-of each node on its parents. With linear-Gaussian nodes the mode of eq. 2 and 8, which the paper found by MCMC, is a sum over
-paths: a fault that moves variable i by d moves variable j one slice later by d times an entry of a matrix.
+With all variables logged, the paper's expectation–maximisation (eq. 10) has nothing to expect: its maximum is least
+squares of each node on its parents. With linear-Gaussian nodes the mode of eq. 2 and 8, which the paper found by MCMC,
+is a sum over paths: a fault that moves variable i by d moves variable j one slice later by d times an entry of a
+matrix.
 """
 
 from __future__ import annotations
@@ -124,8 +125,9 @@ def forecast(cpds: Conditionals, golden: np.ndarray, variable: np.ndarray, value
     value : array [queries]
         What it is set to.
     abduct : bool
-        True: the golden run's residuals are kept (abduction, action, prediction), so that do() of the golden value gives the
-        golden run back. False: as eq. 8 reads, descendants at their conditional mean, all else in slice k as in the golden run.
+        True: the golden run's residuals are kept (abduction, action, prediction), so that do() of the golden value
+        gives the golden run back. False: as eq. 8 reads, descendants at their conditional mean, all else in slice k as
+        in the golden run.
 
     Returns
     -------

@@ -1,8 +1,8 @@
 """The paper's 3-TBN in PyMC, to be read beside its equations (§II-C, §III-B, eq. 8 and 10).
 
-`learning_model` has the conditionals' coefficients as unknowns: its posterior's mode is what `infer.tbn.fit` computes in
-closed form. `slices_model` is the fitted network over three slices; `intervene` cuts the arrows into the faulty node with
-``pymc.do`` and observes what the fault cannot have changed.
+`learning_model` has the conditionals' coefficients as unknowns: its posterior's mode is what `infer.tbn.fit` computes
+in closed form. `slices_model` is the fitted network over three slices; `intervene` cuts the arrows into the faulty
+node with ``pymc.do`` and observes what the fault cannot have changed.
 """
 
 from __future__ import annotations

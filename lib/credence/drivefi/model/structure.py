@@ -1,8 +1,8 @@
 """The network's graph, generated from the declaration of the stack's variables (paper, Figures 3 and 6).
 
-Within a slice arrows follow the data flow: measurement → world model → planner → controller. A parent that is declared
-*after* its child closes the loop through the road (actuation moves the car), so that it acts from the slice before; every
-variable also depends on its own past. Three such slices, k-1, k and k+1, are the paper's 3-TBN.
+Within a slice arrows follow the data flow: measurement → world model → planner → controller. Arrows between slices are
+states that modules keep, and the road: actuation moves the car. Three such slices, k-1, k and k+1, are the paper's
+3-TBN.
 """
 
 from __future__ import annotations
@@ -46,12 +46,13 @@ def structure(variables: Iterable) -> Structure:
     Parameters
     ----------
     variables : iterable
-        Objects with ``name`` and ``parents`` (names), in the order of the data flow.
+        Objects with ``name``, ``parents`` (names, same slice) and ``previous`` (names, slice before), in the order of
+        the data flow, such as ``credence.drivefi.data.variables.VARIABLES``.
 
     Raises
     ------
     InputError
-        If a parent is not declared, or a name is declared twice.
+        If a parent is not declared, stands after its child in the same slice, or a name is declared twice.
     """
     declared = list(variables)
     names = [variable.name for variable in declared]
@@ -59,12 +60,17 @@ def structure(variables: Iterable) -> Structure:
         raise InputError(f"variables {names}: a name is there twice; allowed: each once")
     within, between = [], []
     for child, variable in enumerate(declared):
-        for parent in variable.parents:
+        for parent in (*variable.parents, *variable.previous):
             if parent not in names:
                 raise InputError(f"variable {variable.name!r}: unknown parent {parent!r}; allowed: {', '.join(names)}")
         parents = sorted({names.index(parent) for parent in variable.parents})
-        within.append(tuple(p for p in parents if p < child))
-        between.append(tuple(sorted({child} | {p for p in parents if p > child})))
+        if parents and parents[-1] >= child:
+            raise InputError(
+                f"variable {variable.name!r}: parent {names[parents[-1]]!r} of the same slice stands after it; "
+                f"allowed: {', '.join(names[:child]) or 'none'}"
+            )
+        within.append(tuple(parents))
+        between.append(tuple(sorted({names.index(parent) for parent in variable.previous})))
     return Structure(tuple(names), tuple(within), tuple(between))
 
 

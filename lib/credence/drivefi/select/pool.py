@@ -1,0 +1,133 @@
+"""What a selector sees of a pool of faults, and the purse that every simulation is paid from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from credence.bench.errors import InputError
+
+
+@dataclass(frozen=True)
+class PoolView:
+    """A pool of single faults: what is known about each without simulating it.
+
+    Everything here follows from golden runs, which are free, and from the fault table. Scenes and fault types are
+    stored once; a fault is a pair of them. That keeps kernels over 100,000 faults small.
+
+    Attributes
+    ----------
+    scene_features : array [scenes, features]
+        Standardised; the first column is the scene's run, the second its number in the run (both as plain numbers).
+    fault_embedding : array [types, dimensions]
+        Fault types as points; near ones act alike.
+    pair_features : array [faults, features]
+        What depends on both: how far the fault moves the value from the golden one, standardised.
+    scene, type : array of int [faults]
+        Rows of the two tables.
+    run : array of int [scenes]
+        Run (scenario) of each scene.
+    position : array of int [scenes]
+        Number of the scene in its run.
+    predicted : array [faults] or None
+        Margin that a model predicts [m], if one was fitted (and paid for).
+    """
+
+    scene_features: np.ndarray
+    fault_embedding: np.ndarray
+    pair_features: np.ndarray
+    scene: np.ndarray
+    type: np.ndarray
+    run: np.ndarray
+    position: np.ndarray
+    predicted: np.ndarray | None = None
+
+    def __post_init__(self):
+        size = len(self.scene)
+        if not len(self.type) == len(self.pair_features) == size or len(self.run) != len(self.scene_features):
+            raise InputError(
+                f"pool: {size} scenes, {len(self.type)} types, {len(self.pair_features)} pair features, "
+                f"{len(self.run)} runs; allowed: one of each a fault, one run a scene"
+            )
+        for name in ("scene_features", "fault_embedding", "pair_features"):
+            if not np.isfinite(getattr(self, name)).all():
+                raise InputError(f"pool: {name} holds values that are not finite; allowed: finite values")
+
+    def __len__(self) -> int:
+        return len(self.scene)
+
+    @property
+    def features(self) -> np.ndarray:
+        """Return scene and pair features of every fault [faults, features]."""
+        return np.hstack([self.scene_features[self.scene], self.pair_features])
+
+    @property
+    def embedding(self) -> np.ndarray:
+        """Return the fault type's point of every fault [faults, dimensions]."""
+        return self.fault_embedding[self.type]
+
+
+class BudgetSpent(Exception):
+    """A selector asked for more simulations than it may have."""
+
+
+@dataclass
+class Purse:
+    """Simulations, counted: the only way in which a selector learns what a fault does.
+
+    A fault that was simulated before costs nothing again. Training runs go through `traces` and are paid like any
+    other.
+
+    Attributes
+    ----------
+    simulate_margins : callable
+        (faults [B]) -> margins [B] [m]; at most 0 is critical.
+    budget : int
+        Simulations that may be made.
+    simulate_traces : callable or None
+        (faults [B]) -> logged values [B, scenes, variables], for selectors that train on whole runs.
+    order : list of int
+        Faults in the order in which they were simulated.
+    """
+
+    simulate_margins: Callable[[np.ndarray], np.ndarray]
+    budget: int
+    simulate_traces: Callable[[np.ndarray], np.ndarray] | None = None
+    order: list[int] = field(default_factory=list)
+    known: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def left(self) -> int:
+        """Return how many simulations may still be made."""
+        return self.budget - len(self.order)
+
+    def margins(self, faults) -> np.ndarray:
+        """Simulate faults and return their margins [B] [m].
+
+        Raises
+        ------
+        BudgetSpent
+            If more new ones are asked for than are left; none is then simulated.
+        """
+        faults = [int(fault) for fault in np.atleast_1d(faults)]
+        new = list(dict.fromkeys(fault for fault in faults if fault not in self.known))
+        if len(new) > self.left:
+            raise BudgetSpent(f"{len(new)} simulations asked for, {self.left} of {self.budget} left")
+        if new:
+            found = np.asarray(self.simulate_margins(np.array(new)), dtype=float)
+            if found.shape != (len(new),) or not np.isfinite(found).all():
+                raise InputError(f"simulation: margins {found!r}; allowed: one finite number a fault")
+            self.order += new
+            self.known |= dict(zip(new, found.tolist(), strict=True))
+        return np.array([self.known[fault] for fault in faults])
+
+    def traces(self, faults) -> np.ndarray:
+        """Return the logged runs of faults [B, scenes, variables], each paid for as a simulation (its margin is known
+        then).
+        """
+        if self.simulate_traces is None:
+            raise InputError("simulation: this world logs no traces; allowed: a world with simulate_traces")
+        self.margins(faults)
+        return self.simulate_traces(np.atleast_1d(faults))
