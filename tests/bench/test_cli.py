@@ -101,6 +101,12 @@ def test_run_report_and_claims_from_end_to_end(checkout, credence):
     assert recorded.readme_with_table(readme) == readme
 
 
+def test_several_targets_are_run_once_each(checkout, credence):
+    credence("run", "ssjf/toy", "ssjf", "notebooks/ssjf/toy.ipynb", "--preset", "smoke")
+    assert len(runner.all_runs()) == 1
+    assert "ssjf/toys" in credence("run", "ssjf/toy", "ssjf/toys")[2]
+
+
 def test_a_failed_run_ends_with_one_and_all_that_helps(checkout, credence):
     code, _, message = credence("run", "ssjf/toy", "-p", "mode=raise", "-p", "seed=7")
     assert code == 1

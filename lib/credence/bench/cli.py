@@ -69,7 +69,7 @@ def list_() -> None:
 
 @app.command()
 def run(
-    target: Annotated[str, typer.Argument(help="notebook (paper/name), paper, or all")] = "all",
+    target: Annotated[list[str] | None, typer.Argument(help="notebooks (paper/name), papers, or all (default)")] = None,
     preset: Annotated[str | None, typer.Option(help="smoke, quick or full; each notebook's default is quick")] = None,
     parameter: Annotated[list[str] | None, typer.Option("-p", help="name=value; may be repeated")] = None,
     file: Annotated[Path | None, typer.Option("-f", help="YAML file of parameters")] = None,
@@ -88,7 +88,8 @@ def run(
         given[name] = value
     if preset is not None:
         given["preset"] = choose(preset, PRESETS, "preset")
-    tasks = runner.plan(runner.select(target), given, force)
+    chosen = {notebook.path: notebook for name in target or ["all"] for notebook in runner.select(name)}
+    tasks = runner.plan(list(chosen.values()), given, force)
     raise typer.Exit(run_view.run(tasks, jobs, err))
 
 
