@@ -1,0 +1,1 @@
+"""Inference: exact posterior by conditioning, search for the likeliest explanation, sampling, identifiability."""
