@@ -9,7 +9,7 @@ import numpy as np
 from credence.bench.errors import InputError
 from credence.kaleidoscope.infer import search_kernels as kernels
 from credence.kaleidoscope.infer.index import Index, index
-from credence.kaleidoscope.model.cells import cell_table, counts
+from credence.kaleidoscope.model.cells import cell_table, counts, log_likelihoods
 from credence.kaleidoscope.model.variants import Priors, Variant
 
 
@@ -102,7 +102,7 @@ def ready(
     Ready
     """
     priors = priors or Priors()
-    found = index(paths, variant) if not isinstance(paths, Index) else paths
+    found = index(paths, variant)
     p_up = found.priors_up(priors, p_up)
     cells = len(found.cell_variables)
     usual = np.zeros(cells, np.int32) if usual is None else np.ascontiguousarray(usual, np.int32)
@@ -117,8 +117,6 @@ def ready(
 
 
 def _table(succeeded, failed, found: Index, priors: Priors) -> np.ndarray:
-    from credence.kaleidoscope.model.cells import log_likelihoods
-
     return log_likelihoods(succeeded, failed, priors, found.shares)
 
 

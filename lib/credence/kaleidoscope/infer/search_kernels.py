@@ -141,7 +141,7 @@ def _descend(frame, state, total, banned, locked, journal, used):
 
 @njit(cache=True)
 def _undo(frame, state, journal, used, back_to):
-    start, cells, variables, size, fatal, mixed, column, code, table, odds = frame
+    start, cells, variables, size, fatal, mixed, column, code, table, _ = frame
     level, dead, gain, height = state
     while used > back_to:
         used -= 1
