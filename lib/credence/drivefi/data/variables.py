@@ -95,7 +95,7 @@ VARIABLES: tuple[Variable, ...] = (
         injectable=False,
     ),
     Variable("lane_type", "path perception", "categorical", 0, 1, ("none", "lane"), previous=("lane_type",)),
-    Variable("lane_width", "path perception", "bounded", 2.4, 4.8, (), "m"),
+    Variable("lane_width", "path perception", "bounded", 2.2, 5.0, (), "m"),
     Variable(
         "lane_curvature",
         "path perception",

@@ -70,15 +70,21 @@ def place_actors(state, scene, stage, truth):
     for actor in range(count):
         base = ACTOR + PER_ACTOR * actor
         if state[base + TRIGGER] < 0.0:
-            near = stage.actors[actor, 3] + stage.paths[actor, 0, 0] - state[DISTANCE] <= stage.actors[actor, 4]
-            if stage.actors[actor, 4] <= 0.0 or near:
-                state[base + TRIGGER] = scene
-        since = 0
-        if state[base + TRIGGER] >= 0.0:
-            since = scene - int(state[base + TRIGGER])
-        truth[actor, T_GAP] = stage.actors[actor, 3] + stage.paths[actor, since, 0] - state[DISTANCE]
-        truth[actor, T_LATERAL] = stage.paths[actor, since, 1]
-        truth[actor, T_SPEED] = stage.paths[actor, since, 2]
+            over = stage.actors[actor, 4] - (stage.actors[actor, 3] + stage.paths[actor, 0, 0] - state[DISTANCE])
+            if stage.actors[actor, 4] <= 0.0 or scene == 0:
+                state[base + TRIGGER] = 0.0 if stage.actors[actor, 4] <= 0.0 or over >= 0.0 else -1.0
+            elif over >= 0.0:
+                # the ego was there within the scene that has passed: else the outcome would hang on rounding to scenes
+                state[base + TRIGGER] = scene - min(1.0, over / max(state[SPEED] * stage.dt, 1e-6))
+        since = max(0.0, scene - state[base + TRIGGER]) if state[base + TRIGGER] >= 0.0 else 0.0
+        low = int(since)
+        high = min(low + 1, stage.scenes - 1)
+        share = since - low
+        path = stage.paths[actor]
+        truth[actor, T_GAP] = stage.actors[actor, 3] + path[low, 0] + share * (path[high, 0] - path[low, 0])
+        truth[actor, T_GAP] -= state[DISTANCE]
+        truth[actor, T_LATERAL] = path[low, 1] + share * (path[high, 1] - path[low, 1])
+        truth[actor, T_SPEED] = path[low, 2] + share * (path[high, 2] - path[low, 2])
     for actor in range(count):
         gap, lateral = truth[actor, T_GAP], truth[actor, T_LATERAL]
         seen = gap > 0.0 and abs(lateral) <= stage.actors[actor, 5]
