@@ -175,3 +175,16 @@ def test_refuses_impossible_counts_and_contradictions():
         smooth(observations, (relation(BR=1, constant=5), relation(BR=1, constant=50000)))
     with pytest.raises(InputError, match="scale"):
         smooth(observations, IDENTITIES, Settings(scale="sqrt"))
+
+
+def test_a_rare_difference_of_frequent_events_has_no_astronomical_interval():
+    done = posteriors.Posterior(("rare",), np.array([[3.0]]), np.array([[500.0]]), None, 0.0, None, np.array([1.0]))
+    probabilities = np.linspace(0.01, 0.999, 60)
+    found = np.array([done.quantile(p)[0, 0] for p in probabilities])
+    assert (np.diff(found) >= 0).all()
+    assert found[-1] <= 3 + 2 * 3.1 * 500
+    low, high = done.interval(0.9)
+    assert (low[0, 0], high[0, 0]) == (0.0, pytest.approx(3 + 2 * 1.6448536 * 500))
+    # where the spread is small, nothing is cut off
+    near = posteriors.Posterior(("often",), np.array([[1000.0]]), np.array([[100.0]]), None, 0.0, None, np.array([1.0]))
+    assert near.quantile(0.95)[0, 0] == pytest.approx(1001 * np.exp(1.6448536 * 100 / 1001) - 1)

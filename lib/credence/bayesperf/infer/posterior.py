@@ -14,6 +14,11 @@ from credence.bayesperf.infer.learn import Learned, Prior, in_states, learn, mea
 from credence.bayesperf.infer.settings import Settings
 from credence.bench.errors import InputError, choose
 
+# A rare event that is the difference of frequent ones has a standard deviation far above its mean, where a normal in
+# logarithms would end at astronomical counts. Chosen on the training programs: coverage stays as it is (0.911 for 0.912,
+# 90 % intervals), the widest interval of a part shrinks from 1e18 to 2 times the event's mean.
+REACH = 2.0
+
 
 @dataclass(frozen=True)
 class Posterior:
@@ -43,12 +48,20 @@ class Posterior:
     shift: np.ndarray | None = None
 
     def quantile(self, probability: float) -> np.ndarray:
-        """Return a quantile of every count [slices, events]; counts are never below 0."""
+        """Return a quantile of every count [slices, events]; counts are never below 0.
+
+        Normal in logarithms where there is a shift, but no further above the mean than `REACH` times as far as a normal
+        in counts goes.
+        """
         reach = norm.ppf(probability)
+        straight = self.mean + reach * self.sd
         if self.shift is None:
-            return np.maximum(self.mean + reach * self.sd, 0)
+            return np.maximum(straight, 0)
         above = self.mean + self.shift
-        return np.maximum(above * np.exp(np.clip(reach * self.sd / above, -50, 50)) - self.shift, 0)
+        curved = above * np.exp(np.clip(reach * self.sd / above, -50, 50)) - self.shift
+        if reach > 0:
+            curved = np.minimum(curved, self.mean + REACH * reach * self.sd)
+        return np.maximum(curved, 0)
 
     def interval(self, probability: float) -> tuple[np.ndarray, np.ndarray]:
         """Return both ends of the central interval [slices, events]."""
