@@ -24,7 +24,10 @@ def test_smoke_window_and_its_figure():
     # what was measured is known to its read noise
     seen = found.window.slot, found.window.event
     assert np.abs(mean[seen] / found.truth[seen] - 1).max() < 0.05
-    events = window_story.widest(found, 2)
+    events = window_story.spread(found, 2)
+    share = sd.mean(axis=0) / found.truth.mean(axis=0)
+    best, least = (share[found.window.events.index(name)] for name in events)
+    assert 0.01 < best < least
     sampled = nuts.Sampled(found.window, None, None, 0.0, 0.0, False)
     draws = mean + sd * np.random.default_rng(0).normal(size=(50, 4, 8))
     table = window_story.bands(found, _with_draws(sampled, draws), events)

@@ -49,13 +49,17 @@ def bands(found: Cut, sampled: Sampled, events: Sequence[str]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True).round(1)
 
 
-def widest(found: Cut, count: int = 3) -> list[str]:
-    """Return the events of a window that are least known: largest sd of the fast path as a share of their mean."""
+def spread(found: Cut, count: int = 3) -> list[str]:
+    """Return events of a window from the best known to the least: by sd of the fast path as a share of their mean.
+
+    Only events that counters left open somewhere; those that hardly happen have no series to look at.
+    """
     _, sd = fast(found.window)
-    share = sd.mean(axis=0) / np.maximum(found.truth.mean(axis=0), 1)
-    # an event that hardly happens has no series to look at
-    share[found.truth.mean(axis=0) < 100] = 0
-    return [found.window.events[e] for e in np.argsort(-share)[:count]]
+    mean = found.truth.mean(axis=0)
+    share = sd.mean(axis=0) / np.maximum(mean, 1)
+    order = [e for e in np.argsort(share) if mean[e] >= 100 and share[e] > 0.01]
+    places = np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)
+    return [found.window.events[order[place]] for place in places]
 
 
 def wrong_identity(machine: str, program: str, name: str, event: str, error: float, seed: int = 0) -> pd.DataFrame:
