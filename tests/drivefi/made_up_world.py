@@ -38,7 +38,7 @@ def simulate(run, scene, kind, scenes=60, hold=4):
     speed, lead, room = np.full(size, 14.0), np.full(size, 14.0), np.full(size, 22.0)
     offset, heading, pedal, steer = np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size)
     rng = np.random.default_rng(5)
-    logs, margin = np.zeros((size, scenes, 6)), np.full(size, np.inf)
+    logs, margin = np.zeros((size, scenes, 6)), np.full((size, 2), np.inf)
 
     def faulty(name, value, k):
         for number, (target, how, amount) in enumerate(TYPES):
@@ -60,14 +60,14 @@ def simulate(run, scene, kind, scenes=60, hold=4):
         room = room + DT * (lead - speed)
         offset, heading = offset + DT * speed * heading * 0.5, heading + DT * steer
         speed = np.maximum(speed + DT * pedal, 0)
-        margin = np.minimum(margin, np.minimum(room - 1.0, 0.8 - np.abs(offset)))
+        margin = np.minimum(margin, np.stack([room - 1.0, 0.8 - np.abs(offset)], axis=1))
     return logs, np.clip(margin, -5, None)
 
 
 def pool(runs=4, scenes=60):
-    """Return PoolView, margins of all its faults, and the golden logs [runs, scenes, 6]."""
+    """Return PoolView, margins [faults, 2] of all its faults, and the golden logs [runs, scenes, 6]."""
     run, scene, kind = (x.ravel() for x in np.meshgrid(range(runs), range(scenes), range(len(TYPES)), indexing="ij"))
-    golden = simulate(np.arange(runs), np.full(runs, -1), np.zeros(runs, int), scenes)[0]
+    golden, parts = simulate(np.arange(runs), np.full(runs, -1), np.zeros(runs, int), scenes)
     margins = simulate(run, scene, kind, scenes)[1]
     flat = golden.reshape(-1, 6)
     flat = (flat - flat.mean(axis=0)) / flat.std(axis=0)
@@ -81,5 +81,7 @@ def pool(runs=4, scenes=60):
         type=kind,
         run=np.repeat(np.arange(runs), scenes),
         position=np.tile(np.arange(scenes), runs),
+        golden=parts,
+        active=np.ones(len(run), bool),
     )
     return view, margins, golden

@@ -15,22 +15,24 @@ class PoolView:
     """A pool of single faults: what is known about each without simulating it.
 
     Everything here follows from golden runs, which are free, and from the fault table. Scenes and fault types are
-    stored once; a fault is a pair of them. That keeps kernels over 100,000 faults small.
+    stored once; a fault is a pair of them.
 
     Attributes
     ----------
     scene_features : array [scenes, features]
-        Standardised; the first column is the scene's run, the second its number in the run (both as plain numbers).
+        What the stack and the road are like in each scene, standardised.
     fault_embedding : array [types, dimensions]
         Fault types as points; near ones act alike.
     pair_features : array [faults, features]
-        What depends on both: how far the fault moves the value from the golden one, standardised.
+        What depends on both: how far the fault moves the value from the golden one.
     scene, type : array of int [faults]
         Rows of the two tables.
-    run : array of int [scenes]
-        Run (scenario) of each scene.
-    position : array of int [scenes]
-        Number of the scene in its run.
+    run, position : array of int [scenes]
+        Run (scenario) of each scene, and the scene's number in it.
+    golden : array [runs, parts]
+        Margins of the golden runs, part by part (gap, lane) [m].
+    active : array of bool [faults]
+        False where the fault leaves the golden value as it is: such a run is the golden run.
     predicted : array [faults] or None
         Margin that a model predicts [m], if one was fitted (and paid for).
     """
@@ -42,6 +44,8 @@ class PoolView:
     type: np.ndarray
     run: np.ndarray
     position: np.ndarray
+    golden: np.ndarray
+    active: np.ndarray
     predicted: np.ndarray | None = None
 
     def __post_init__(self):
@@ -82,8 +86,9 @@ class Purse:
 
     Attributes
     ----------
-    simulate_margins : callable
-        (faults [B]) -> margins [B] [m]; at most 0 is critical.
+    simulate : callable
+        (faults [B]) -> margins by part [B, parts] [m]: to the closest obstacle, to the lane's edge. The smallest part
+        is the fault's margin; at most 0 is critical.
     budget : int
         Simulations that may be made.
     simulate_traces : callable or None
@@ -92,19 +97,19 @@ class Purse:
         Faults in the order in which they were simulated.
     """
 
-    simulate_margins: Callable[[np.ndarray], np.ndarray]
+    simulate: Callable[[np.ndarray], np.ndarray]
     budget: int
     simulate_traces: Callable[[np.ndarray], np.ndarray] | None = None
     order: list[int] = field(default_factory=list)
-    known: dict[int, float] = field(default_factory=dict)
+    known: dict[int, np.ndarray] = field(default_factory=dict)
 
     @property
     def left(self) -> int:
         """Return how many simulations may still be made."""
         return self.budget - len(self.order)
 
-    def margins(self, faults) -> np.ndarray:
-        """Simulate faults and return their margins [B] [m].
+    def parts(self, faults) -> np.ndarray:
+        """Simulate faults and return their margins by part [B, parts] [m].
 
         Raises
         ------
@@ -116,12 +121,17 @@ class Purse:
         if len(new) > self.left:
             raise BudgetSpent(f"{len(new)} simulations asked for, {self.left} of {self.budget} left")
         if new:
-            found = np.asarray(self.simulate_margins(np.array(new)), dtype=float)
-            if found.shape != (len(new),) or not np.isfinite(found).all():
-                raise InputError(f"simulation: margins {found!r}; allowed: one finite number a fault")
+            found = np.asarray(self.simulate(np.array(new)), dtype=float)
+            if found.ndim != 2 or len(found) != len(new) or not np.isfinite(found).all():
+                raise InputError(f"simulation: margins of shape {found.shape}; allowed: finite, [{len(new)}, parts]")
             self.order += new
-            self.known |= dict(zip(new, found.tolist(), strict=True))
+            self.known |= dict(zip(new, found, strict=True))
         return np.array([self.known[fault] for fault in faults])
+
+    def margins(self, faults) -> np.ndarray:
+        """Simulate faults and return their margins [B] [m], the smallest part each; errors as for `parts`."""
+        found = self.parts(faults)
+        return found.min(axis=1) if len(found) else np.empty(0)
 
     def traces(self, faults) -> np.ndarray:
         """Return the logged runs of faults [B, scenes, variables], each paid for as a simulation (its margin is known

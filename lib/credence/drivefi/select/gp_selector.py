@@ -1,0 +1,191 @@
+"""The Gaussian-process fault selector: a process over margins, asked batch by batch which faults to simulate next.
+
+The paper has no Gaussian process; this selector is an addition, raced against the paper's engine. Each part of the
+margin (gap, lane) has a process of its own for its deviation from the golden run's, so that "no effect" is the prior
+mean. Where a model predicts margins (the 3-TBN), its prediction is the mean function and the process learns what is
+left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from credence.drivefi.select import acquire
+from credence.drivefi.select.gp import Hyper, PoolProcess
+from credence.drivefi.select.pool import PoolView, Purse
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the selector works; defaults were chosen on scenario seeds 0 to 9.
+
+    Attributes
+    ----------
+    acquisition : str
+        One of ``acquire.ACQUISITIONS``.
+    kappa : float
+        Deviations below the mean at which a bound lies.
+    first : int
+        Faults drawn at random, spread over types, before the process is asked.
+    batch : int
+        Faults a batch.
+    cap, scene_cap : int
+        Faults of one type, and of one scene, in a batch; 0: no cap.
+    refits : tuple of int
+        Numbers of simulated faults after which hyper-parameters are fitted anew.
+    prediction : float
+        Weight of the predicted margin as mean function; 0: prior mean "no effect".
+    scale : tuple of float
+        What one unit of each target is [m].
+    floor, ceiling : float
+        Margins are clipped to this range, in those units: by how much a run is unsafe says little.
+    """
+
+    acquisition: str = "diverse"
+    kappa: float = 1.5
+    first: int = 60
+    batch: int = 12
+    cap: int = 4
+    scene_cap: int = 0
+    refits: tuple[int, ...] = (60, 120, 240)
+    prediction: float = 0.0
+    scale: tuple[float, ...] = (2.0, 0.2)
+    floor: float = -1.0
+    ceiling: float = 4.0
+    along: float = 6.0
+    embedding: float = 1.0
+    scene: float = 3.0
+    pair: float = 1.0
+    weight: tuple[float, float, float] = (0.3, 0.5, 0.1)
+    noise: float = 0.01
+
+
+@dataclass
+class Story:
+    """What a run of the selector looked like from within, for figures.
+
+    Attributes
+    ----------
+    mean, deviation : array [faults, parts]
+        Last posterior of the margin's parts [m].
+    hyper : list of Hyper
+        Last hyper-parameters, one a part.
+    """
+
+    mean: np.ndarray | None = None
+    deviation: np.ndarray | None = None
+    hyper: list[Hyper] = field(default_factory=list)
+
+
+def start(pool: PoolView, settings: Settings) -> Hyper:
+    """Return the hyper-parameters that the search starts from, the centre of their priors."""
+    return Hyper(
+        scene=np.full(pool.scene_features.shape[1], settings.scene),
+        embedding=np.full(pool.fault_embedding.shape[1], settings.embedding),
+        pair=np.full(pool.pair_features.shape[1], settings.pair),
+        along=settings.along,
+        weight=np.array(settings.weight),
+        noise=settings.noise,
+    )
+
+
+def spread(pool: PoolView, size: int, rng: np.random.Generator, open_: np.ndarray) -> np.ndarray:
+    """Return `size` open faults at random, each type and each run about equally often."""
+    order = rng.permutation(np.flatnonzero(open_))
+    kind, run = pool.type[order], pool.run[pool.scene[order]]
+    # the n-th fault of its type and the n-th of its run come in the n-th round
+    turn = np.maximum(_turn(kind) * len(np.unique(kind)), _turn(run) * len(np.unique(run)))
+    return order[np.argsort(turn, kind="stable")][:size]
+
+
+def _turn(labels: np.ndarray) -> np.ndarray:
+    order = np.argsort(labels, kind="stable")
+    first = np.flatnonzero(np.r_[True, np.diff(labels[order]) != 0])
+    found = np.empty(len(labels), int)
+    found[order] = np.arange(len(labels)) - np.repeat(first, np.diff(np.r_[first, len(labels)]))
+    return found
+
+
+def gaussian_process(
+    pool: PoolView, purse: Purse, rng: np.random.Generator, settings: Settings | None = None, story: Story | None = None
+) -> None:
+    """Simulate faults of the pool until the purse is empty, those first that the process finds worth it.
+
+    Parameters
+    ----------
+    pool, purse, rng
+        As for every selector.
+    settings : Settings, optional
+    story : Story, optional
+        Filled in.
+    """
+    settings = settings or Settings()
+    open_ = pool.active.copy()
+    open_[purse.order] = False
+    first = spread(pool, min(settings.first - len(purse.order), purse.left), rng, open_)
+    if len(first):
+        purse.parts(first)
+    golden = pool.golden[pool.run[pool.scene]]
+    parts = golden.shape[1]
+    scale = np.array(settings.scale[:parts])
+    clipped = np.clip(golden / scale, settings.floor, settings.ceiling)
+    lift = np.zeros_like(clipped)
+    if settings.prediction and pool.predicted is not None:
+        expected = np.clip(pool.predicted / scale, settings.floor, settings.ceiling)
+        lift = settings.prediction * (expected - clipped)
+
+    def targets(rows: np.ndarray) -> np.ndarray:
+        found = np.clip(purse.parts(rows) / scale, settings.floor, settings.ceiling)
+        return found - clipped[rows] - lift[rows]
+
+    hyper = [start(pool, settings) for _ in range(parts)]
+    refits = list(settings.refits)
+    processes: list[PoolProcess] = []
+    while purse.left:
+        rows = np.array(purse.order)
+        due = [limit for limit in refits if limit <= len(rows)]
+        if due or not processes:
+            values = targets(rows)
+            if due:
+                refits = [limit for limit in refits if limit > len(rows)]
+                hyper = [_refitted(pool, hyper[i], rows, values[:, i], start(pool, settings)) for i in range(parts)]
+            processes = [PoolProcess(pool, h) for h in hyper]
+            for i, process in enumerate(processes):
+                process.add(rows, values[:, i : i + 1])
+        mean, deviation = posterior(processes, clipped + lift)
+        open_ = pool.active.copy()
+        open_[rows] = False
+        best = float((purse.margins(rows) / scale.min()).min())
+        scores = acquire.score(settings.acquisition, mean, deviation, best, settings.kappa)
+        capped = settings.acquisition == "diverse"
+        size = min(settings.batch, purse.left)
+        cap = settings.cap if capped else 0
+        picked = acquire.batch(scores, open_, size, pool.type, cap, pool.scene, settings.scene_cap if capped else 0)
+        if not len(picked):
+            break
+        purse.parts(picked)
+        for i, process in enumerate(processes):
+            process.add(picked, targets(picked)[:, i : i + 1])
+    if story is not None:
+        mean, deviation = posterior(processes, clipped + lift)
+        story.mean, story.deviation, story.hyper = mean * scale, deviation * scale, hyper
+
+
+def posterior(processes: list[PoolProcess], expected: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return means and deviations of the margin's parts [faults, parts], in units of the targets' scale."""
+    mean = np.stack([p.mean[:, 0] for p in processes], axis=1) + expected
+    return mean, np.sqrt(np.stack([p.variance for p in processes], axis=1))
+
+
+def _refitted(pool: PoolView, hyper: Hyper, rows: np.ndarray, values: np.ndarray, centre: Hyper) -> Hyper:
+    """Return hyper-parameters fitted to what is known; unchanged while nothing has an effect yet."""
+    if np.abs(values).max() < 1e-3:
+        return hyper
+    from credence.drivefi.select.hyper import refit
+
+    # the size of effects is unknown before the first are seen: priors on variances follow the data
+    unit = max(float(np.var(values)), 1e-4)
+    share = np.array(centre.weight) / np.sum(centre.weight)
+    return refit(pool, replace(centre, weight=share * unit, noise=max(1e-4, 0.03 * unit)), rows, values)
