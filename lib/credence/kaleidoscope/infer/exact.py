@@ -57,7 +57,7 @@ def exact_posterior(
     Parameters
     ----------
     paths : Paths, Index or Plan
-        A `Plan` (:func:`credence.kaleidoscope.infer.tree.plan` of an index) saves all of what does not depend on counts.
+        A `Plan` (:func:`credence.kaleidoscope.infer.plan` of an index) saves what does not depend on the counts.
     window : Window
         ``sent``, ``succeeded``, ``missing`` [cells].
     priors, variant : optional

@@ -103,13 +103,11 @@ def index(paths, variant: Variant | None = None) -> Index:
         If a component belongs to two groups, or to a group and to a path in series, or if a cell crosses two groups
         of routers in turn (variant "mixture").
     """
-    variant = variant or Variant()
     if isinstance(paths, Index):
-        if paths.variant != variant:
-            raise InputError(
-                f"the index is of {paths.variant}; allowed: the same variant, or paths instead of an index"
-            )
+        if variant not in (None, paths.variant):
+            raise InputError(f"the index is of {paths.variant}; allowed: the same variant, or paths in its place")
         return paths
+    variant = variant or Variant()
     components = len(paths.kinds)
     crossed = np.zeros(components + 1, bool)  # the last place takes the -1 that fill rows up
     crossed[paths.series.ravel()] = True

@@ -17,8 +17,9 @@ from credence.bench.errors import InputError
 from credence.kaleidoscope.infer.index import Index
 
 MOST_GLOBAL = 20
-MOST_TERMS = 300_000  # states of a variable and of its ancestors, summed over a tree
-SMALL_BLOCK = 12  # variables of a block that is enumerated without further search for a cut
+# States of a variable and of its ancestors, summed over all trees. A condition more halves the terms of what hangs on
+# it and doubles the patterns at most, so the first number of conditions below the lower limit is near the quickest.
+MOST_TERMS = (30_000, 300_000)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,11 +90,12 @@ def plan(found: Index) -> Plan:
     busy = np.diff(found.start)
     singles = np.flatnonzero(found.size == 1)
     order = singles[np.argsort(-busy[singles], kind="stable")]
-    for many in range(min(MOST_GLOBAL, len(order)) + 1):
-        chosen = order[:many]
-        trees = _trees(found, rows, chosen)
-        if trees is not None:
-            return _assemble(found, rows, of_row, chosen, trees)
+    for most in MOST_TERMS:
+        for many in range(min(MOST_GLOBAL, len(order)) + 1):
+            chosen = order[:many]
+            trees = _trees(found, rows, chosen, most)
+            if trees is not None:
+                return _assemble(found, rows, of_row, chosen, trees)
     raise InputError(
         f"{found.variables} variables do not come apart given the {MOST_GLOBAL} components that most probes cross; "
         "allowed: map_search, which needs no such structure"
@@ -112,7 +114,7 @@ def _blocks(rows: np.ndarray, variables: int) -> tuple[int, np.ndarray]:
     return count, part[len(rows) :]
 
 
-def _trees(found: Index, rows: np.ndarray, chosen: np.ndarray):
+def _trees(found: Index, rows: np.ndarray, chosen: np.ndarray, most: int):
     """Trees of what is left without `chosen`: list of lists of (variable, parent's place); None if too large."""
     gone = np.zeros(found.variables + 1, bool)
     gone[chosen] = True
@@ -127,21 +129,21 @@ def _trees(found: Index, rows: np.ndarray, chosen: np.ndarray):
     order = np.argsort(belongs, kind="stable")
     cuts = np.flatnonzero(np.diff(belongs[order])) + 1
     states = found.size.astype(int) + 1
-    result = []
+    result, terms = [], [most]
     for block in np.split(left[order], cuts):
         tree: list[tuple[int, int]] = []
-        if not _grow(block, states, 1, -1, tree, [0]):
+        if not _grow(block, states, 1, -1, tree, terms):
             return None
         result.append(tree)
     return result
 
 
 def _grow(rows: np.ndarray, states: np.ndarray, above: int, parent: int, tree: list, terms: list) -> bool:
-    """Add the tree of connected `rows`; False if it would have too many terms."""
+    """Add the tree of connected `rows`; False if it needs more terms than are left."""
     inside, times = np.unique(rows[rows >= 0], return_counts=True)
     chosen = int(inside[np.argmax(times)])
-    terms[0] += above * states[chosen]
-    if terms[0] > MOST_TERMS:
+    terms[0] -= above * int(states[chosen])
+    if terms[0] < 0:
         return False
     place = len(tree)
     tree.append((chosen, parent))
