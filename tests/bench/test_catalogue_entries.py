@@ -3,13 +3,15 @@
 import gzip
 import os
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from bench import made_up_catalogue as made_up
 from credence.bench import catalogue, data_cli
-from credence.bench.catalogue_entries import read_entries
+from credence.bench.catalogue_entries import enter, entered, read_entries
 from credence.bench.errors import InputError
+from credence.bench.tables import write_parquet
 
 URL = "http://127.0.0.1:9/trace.csv"
 
@@ -177,3 +179,28 @@ def test_verify_fails_when_something_is_wrong(project, monkeypatch):
     result = credence_data("verify")
     assert result.exit_code == 1
     assert "wrong" in result.output
+
+
+def test_a_table_of_ours_is_entered_with_what_its_file_says(project):
+    made_up.write_catalogue(project, made_up.simulated_fields(project))
+    path = project / "data" / "bayesperf" / "table.parquet"
+    fields = {"name": "ours", "title": 'A "quoted" title', "paper": "bayesperf", "kind": "measured-here"}
+    fields |= {"generator": "a command --out FILE", "note": "Recorded with 0.5 % noise – no more."}
+    columns = {"b c": "the first [1]", "a": "the second [s]", "gone": "no longer there [1]"}
+    for rows in (3, 2):
+        write_parquet(pd.DataFrame({"b c": range(rows), "a": 0.5}), path)
+        enter(path, fields, columns)
+    found = read_entries()
+    assert list(found) == ["simulated-two", "ours"]
+    assert catalogue.frame("ours")["b c"].tolist() == [0, 1]
+    assert found["ours"].columns == {"b c": "the first [1]", "a": "the second [s]"}
+    assert (found["ours"].title, found["ours"].note) == (fields["title"], fields["note"])
+    assert found["ours"].licence == "BSD-3-Clause"
+    with pytest.raises(InputError, match="column 'a' has no meaning"):
+        enter(path, fields, {"b c": "the first [1]"})
+
+
+def test_an_entry_takes_the_place_of_the_older_one():
+    text = "# head\n\n" + "\n".join(f'[[dataset]]\nname = "{name}"\nrows = 1\n' for name in ("a", "b", "b-c"))
+    assert entered(text, '[[dataset]]\nname = "b"\nrows = 2\n') == text.replace('"b"\nrows = 1', '"b"\nrows = 2')
+    assert entered(text, '[[dataset]]\nname = "d"\n') == text + '\n[[dataset]]\nname = "d"\n'

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import json
 import re
 import tomllib
 from collections.abc import Mapping
@@ -10,9 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import pandas as pd
+
 from credence.bench import catalogue_builds, paths
+from credence.bench.catalogue_content import content_hash
 from credence.bench.errors import InputError
 from credence.bench.papers import PAPERS
+from credence.bench.record import write_atomic
 
 # As written in the file -> as shown to readers.
 KINDS = {"measured-here": "measured", "third-party": "third party", "simulated": "simulated"}
@@ -237,3 +243,81 @@ def _check_origin(row: Mapping[str, Any], refuse, data: Path) -> None:
 
 def _listed(value: str | list[str] | tuple[str, ...]) -> list[str]:
     return [value] if isinstance(value, str) else list(value)
+
+
+# Fields of an entry as they are written, and what sets that this project made or measured have in common.
+ORDER = (*list(REQUIRED)[:6], "file", "reader", "bytes", "rows", "sha256_mirror", "sha256_content", *OPTIONAL)
+OWN = {"licence": "BSD-3-Clause", "citation": "the Credence developers", "reader": "parquet"}
+
+
+def facts(path: Path) -> dict[str, Any]:
+    """Return what an entry says about a parquet file: ``bytes``, ``rows``, ``sha256_mirror``, ``sha256_content``."""
+    raw, frame = Path(path).read_bytes(), pd.read_parquet(path)
+    return {
+        "bytes": len(raw),
+        "rows": len(frame),
+        "sha256_mirror": hashlib.sha256(raw).hexdigest(),
+        "sha256_content": content_hash(frame),
+    }
+
+
+def entry_text(fields: Mapping[str, Any], columns: Mapping[str, str]) -> str:
+    """Return an entry as TOML.
+
+    Parameters
+    ----------
+    fields
+        All but the columns: texts and integers.
+    columns
+        Meaning of every column, its unit in brackets.
+    """
+    lines = ["[[dataset]]", *(f"{name} = {_toml(fields[name])}" for name in ORDER if name in fields)]
+    lines.append("[dataset.columns]")
+    for name, meaning in columns.items():
+        bare = re.fullmatch(r"[A-Za-z0-9_-]+", name)
+        lines.append(f"{name if bare else _toml(name)} = {_toml(meaning)}")
+    return "\n".join(lines) + "\n"
+
+
+def entered(text: str, entry: str) -> str:
+    """Return the catalogue's `text` with `entry` in place of the older one of that name, else at its end."""
+    name = tomllib.loads(entry)["dataset"][0]["name"]
+    parts = re.split(r"(?m)^(?=\[\[dataset\]\])", text)
+    places = [n for n, part in enumerate(parts) if re.search(rf'(?m)\A\[\[dataset\]\]\nname = "{name}"$', part)]
+    if places:
+        parts[places[0]] = entry
+    else:
+        parts.append(entry)
+    return "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"
+
+
+def enter(path: Path, fields: Mapping[str, Any], columns: Mapping[str, str]) -> str:
+    """Enter a parquet file below ``data/`` into the catalogue of the checkout; return the entry.
+
+    Parameters
+    ----------
+    path : Path
+        The file, already written. Its size, rows and hashes are taken from it.
+    fields
+        ``name``, ``title``, ``paper``, ``kind``, ``generator`` and whatever else is to be said; `OWN` where not given.
+    columns
+        Meaning of every column, its unit in brackets; columns that the file lacks are left out.
+
+    Raises
+    ------
+    InputError
+        For a column without a meaning; names it.
+    """
+    place = paths.data_dir() / "catalogue.toml"
+    present = pd.read_parquet(path).columns
+    if nameless := [name for name in present if name not in columns]:
+        raise InputError(f"{Path(path).name}: column {nameless[0]!r} has no meaning; allowed: {', '.join(columns)}")
+    file = Path(path).resolve().relative_to(paths.data_dir().resolve()).as_posix()
+    text = entry_text(OWN | dict(fields) | {"file": file} | facts(path), {name: columns[name] for name in present})
+    write_atomic(place, entered(place.read_text(encoding="utf-8"), text))
+    return text
+
+
+def _toml(value: str | int) -> str:
+    """Return a text or integer as TOML; JSON writes texts the same way, but for the character 0x7f."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

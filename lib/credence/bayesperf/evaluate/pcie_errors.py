@@ -1,14 +1,13 @@
 """The counters' errors that the case study is fed with, measured on real programs under the simulated PMU.
 
 ``python -m credence.bayesperf.evaluate.pcie_errors --out FOLDER`` replays every test program, one file a program, so
-that it can be stopped and started. It writes ``data/bayesperf/counter-errors.parquet`` and prints its catalogue entry.
+that it can be stopped and started. It writes ``data/bayesperf/counter-errors.parquet`` and enters that into the
+catalogue.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from credence.bench import catalogue, paths
+from credence.bench import catalogue_entries, paths
 from credence.bench.errors import InputError
 from credence.bench.tables import write_parquet
 
@@ -96,28 +95,17 @@ def pooled(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.groupby("system", sort=False)[["mean_error", "bias", "autocorrelation"]].mean().reset_index()
 
 
-def entry(path: Path, day: str) -> str:
-    """Return the catalogue's entry of the table, as text."""
-    frame = pd.read_parquet(path)
+def enter(path: Path, day: str) -> str:
+    """Enter the table into the catalogue; return the entry."""
     fields = {
         "name": "bayesperf-counter-errors",
         "title": f"Errors of counts of {EVENTS} events on {COUNTERS} counters; real programs, simulated PMU",
         "paper": "bayesperf",
         "kind": "measured-here",
-        "licence": "BSD-3-Clause",
-        "citation": "the Credence developers",
-        "file": f"bayesperf/{FILE}",
-        "reader": "parquet",
-        "bytes": path.stat().st_size,
-        "rows": len(frame),
-        "sha256_mirror": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "sha256_content": catalogue.content_hash(frame),
         "generator": "python -m credence.bayesperf.evaluate.pcie_errors --out FOLDER",
         "note": f"Recorded {day}. Test programs only, x86; 0.5 % read noise, 2 % skid. For the case study.",
     }
-    lines = ["[[dataset]]", *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in fields.items())]
-    columns = (f"{name} = {json.dumps(meaning, ensure_ascii=False)}" for name, meaning in COLUMNS.items())
-    return "\n".join([*lines, "[dataset.columns]", *columns]) + "\n"
+    return catalogue_entries.enter(path, fields, COLUMNS)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -136,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 print(program, file=sys.stderr, flush=True)
         path = paths.data_dir() / "bayesperf" / FILE
         write_parquet(pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)[list(COLUMNS)], path)
-        print(entry(path, f"{datetime.now(UTC):%Y-%m-%d}"))
+        print(enter(path, f"{datetime.now(UTC):%Y-%m-%d}"))
     except InputError as error:
         sys.exit(f"error: {error}")
 

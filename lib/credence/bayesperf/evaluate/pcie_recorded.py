@@ -2,14 +2,13 @@
 
 ``python -m credence.bayesperf.evaluate.pcie_recorded --errors paper --out FOLDER`` writes one parquet file a run as
 soon as it is done; files that are there are not made again, so that the command can be stopped and started. With
-``--gather`` it then writes what lies in FOLDER to ``data/bayesperf/recorded-pcie-{runs,curves}.parquet`` and prints
-their entries for the catalogue.
+``--gather`` it then writes what lies in FOLDER to ``data/bayesperf/recorded-pcie-{runs,curves}.parquet`` and enters
+them into the catalogue.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -19,7 +18,7 @@ import pandas as pd
 
 from credence.bayesperf.evaluate import pcie
 from credence.bayesperf.world.pcie import CounterError, read_age
-from credence.bench import catalogue, paths
+from credence.bench import catalogue, catalogue_entries, paths
 from credence.bench.errors import InputError
 from credence.bench.tables import write_parquet
 
@@ -134,33 +133,20 @@ COLUMNS = {
 }
 
 
-def entry(kind: str, path: Path, day: str) -> str:
-    """Return the catalogue's entry of a recorded table, ``"runs"`` or ``"curves"``, as text."""
-    import hashlib
-
-    frame = pd.read_parquet(path)
-    sets = " and ".join(sorted(frame["errors"].unique()))
+def enter(kind: str, path: Path, day: str) -> str:
+    """Enter a recorded table, ``"runs"`` or ``"curves"``, into the catalogue; return the entry."""
+    sets = " and ".join(sorted(pd.read_parquet(path, columns=["errors"])["errors"].unique()))
     fields = {
         "name": {"runs": RUNS, "curves": CURVES}[kind],
         "title": TITLES[kind],
         "paper": "bayesperf",
         "kind": "simulated",
-        "licence": "BSD-3-Clause",
-        "citation": "the Credence developers",
-        "file": f"bayesperf/{FILES[kind]}",
-        "reader": "parquet",
-        "bytes": path.stat().st_size,
-        "rows": len(frame),
-        "sha256_mirror": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "sha256_content": catalogue.content_hash(frame),
         "generator": "credence.bayesperf.evaluate.pcie_recorded:point",
         "seed": 0,
         "note": f"generated, not measured. Recorded {day} with: python -m credence.bayesperf.evaluate.pcie_recorded "
         f"--errors paper|measured --out FOLDER --gather. Here: errors {sets}.",
     }
-    lines = ["[[dataset]]", *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in fields.items())]
-    columns = (f"{name} = {json.dumps(COLUMNS[name], ensure_ascii=False)}" for name in frame.columns)
-    return "\n".join([*lines, "[dataset.columns]", *columns]) + "\n"
+    return catalogue_entries.enter(path, fields, COLUMNS)
 
 
 def read(name: str) -> pd.DataFrame:
@@ -199,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for kind, frame in zip(FILES, gather(given.out), strict=True):
                 path = paths.data_dir() / "bayesperf" / FILES[kind]
                 _write(frame, path)
-                print(entry(kind, path, f"{datetime.now(UTC):%Y-%m-%d}"))
+                print(enter(kind, path, f"{datetime.now(UTC):%Y-%m-%d}"))
     except InputError as error:
         sys.exit(f"error: {error}")
 

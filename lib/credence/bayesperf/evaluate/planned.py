@@ -180,7 +180,10 @@ def planned(machine: str, events: Sequence[str], pmu: Pmu, groups) -> np.ndarray
 
 
 HEAD = """# Schedules of the study's event lists: groups of events to count together, one slice after another.
-# Chosen on the training programs; made by `python -m credence.bayesperf.evaluate.planned --out FILE`.
+# Chosen on the training programs alone; `training_error_percent` says what was tried and how well it did there.
+# Made by `python -m credence.bayesperf.evaluate.planned --out FILE --only KEY`, that of 20 events on 8 counters with
+# --tries, in several runs whose candidates differed (longer: a longer period).
+# Taken into the study after its first run on the test programs, under plain rotations, had been seen.
 """
 
 

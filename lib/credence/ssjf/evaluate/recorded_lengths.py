@@ -11,8 +11,6 @@ enters it into the catalogue.
 from __future__ import annotations
 
 import argparse
-import hashlib
-import io
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -21,10 +19,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from credence.bench import catalogue, paths, seeds
+from credence.bench import catalogue, catalogue_entries, paths, seeds
 from credence.bench.errors import InputError, choose
 from credence.bench.progress import track
-from credence.bench.record import write_atomic
+from credence.bench.tables import write_parquet
 from credence.ssjf.data import PromptSet, castillo
 from credence.ssjf.evaluate import lengths
 
@@ -64,72 +62,34 @@ def gather(folder: Path) -> pd.DataFrame:
     return rows.sort_values(identity, ignore_index=True)
 
 
-def write(rows: pd.DataFrame, target: Path) -> dict[str, object]:
-    """Write predictions as parquet and return what the catalogue's entry says about the file.
-
-    Returns
-    -------
-    dict
-        ``bytes``, ``rows``, ``sha256_mirror``, ``sha256_content``.
-    """
-    stream = io.BytesIO()
-    rows.to_parquet(stream, index=False, compression="zstd", compression_level=19)
-    write_atomic(target, stream.getvalue())
-    return {
-        "bytes": len(stream.getvalue()),
-        "rows": len(rows),
-        "sha256_mirror": hashlib.sha256(stream.getvalue()).hexdigest(),
-        "sha256_content": catalogue.content_hash(pd.read_parquet(target)),
-    }
+def write(rows: pd.DataFrame, target: Path) -> None:
+    """Write predictions as parquet."""
+    write_parquet(rows, target, compression="zstd", compression_level=19)
 
 
-ENTRY = """[[dataset]]
-name = "{name}"
-title = "Out-of-fold predictions of answer lengths: our proxies and simpler predictors, measured here"
-paper = "ssjf"
-kind = "measured-here"
-licence = "BSD-3-Clause"
-citation = "the Credence developers"
-file = "ssjf/recorded-predictions.parquet"
-reader = "parquet"
-bytes = {bytes}
-rows = {rows}
-sha256_mirror = "{sha256_mirror}"
-sha256_content = "{sha256_content}"
-generator = "python -m credence.ssjf.infer.proxy_folds SET --out FOLDER --heads … --schedule …; \
-python -m credence.ssjf.evaluate.simple_folds SET --out FOLDER; \
-python -m credence.ssjf.evaluate.recorded_lengths FOLDER"
-note = "Recorded {date}. Numbers of ours only: identifiers of prompts, no texts, no true lengths. A prompt was \
-predicted by a model that had not seen it (own set: nor any prompt of its family); five folds. Encoder of the proxies: \
-DistilBERT architecture, MiniLM-L6 weights."
-[dataset.columns]
-set = "set of prompts, by its name in this catalogue [name]"
-prompt_id = "the set's name of the prompt [name]"
-predictor = "what predicted: head and schedule of a proxy, or a simpler predictor [name]"
-fold = "fold that held the prompt [index]"
-seed = "seed of the training [1]"
-key = "what a queue would be ordered by, higher for longer; comparable within predictor, seed and fold [1]"
-tokens = "predicted length; missing for a key without a unit [tokens]"
-"""
-
-
-def enter(fields: Mapping[str, object], date: str, text: str) -> str:
-    """Return the catalogue's text with the entry of the recorded predictions, in place of an older one.
-
-    Parameters
-    ----------
-    fields
-        From `write`.
-    date : str
-        Day of the recording.
-    text : str
-        ``data/catalogue.toml``.
-    """
-    head = f'[[dataset]]\nname = "{NAME}"'
-    before, found, after = text.partition(head)
-    rest = after.partition("[[dataset]]") if found else ("", "", "")
-    later = f"\n{rest[1]}{rest[2]}" if rest[1] else ""
-    return f"{before.rstrip()}\n\n{ENTRY.format(name=NAME, date=date, **fields)}{later}"
+FIELDS = {
+    "name": NAME,
+    "title": "Out-of-fold predictions of answer lengths: our proxies and simpler predictors, measured here",
+    "paper": "ssjf",
+    "kind": "measured-here",
+    "generator": "python -m credence.ssjf.infer.proxy_folds SET --out FOLDER --heads … --schedule …; "
+    "python -m credence.ssjf.evaluate.simple_folds SET --out FOLDER; "
+    "python -m credence.ssjf.evaluate.recorded_lengths FOLDER",
+}
+NOTE = (
+    "Numbers of ours only: identifiers of prompts, no texts, no true lengths. A prompt was predicted by a model that "
+    "had not seen it (own set: nor any prompt of its family); five folds. Encoder of the proxies: DistilBERT "
+    "architecture, MiniLM-L6 weights."
+)
+MEANINGS = {
+    "set": "set of prompts, by its name in this catalogue [name]",
+    "prompt_id": "the set's name of the prompt [name]",
+    "predictor": "what predicted: head and schedule of a proxy, or a simpler predictor [name]",
+    "fold": "fold that held the prompt [index]",
+    "seed": "seed of the training [1]",
+    "key": "what a queue would be ordered by, higher for longer; comparable within predictor, seed and fold [1]",
+    "tokens": "predicted length; missing for a key without a unit [tokens]",
+}
 
 
 def read() -> pd.DataFrame:
@@ -270,10 +230,10 @@ def main(arguments: list[str] | None = None) -> None:
         rows = gather(given.folder)
     except InputError as error:
         sys.exit(f"error: {error}")
-    fields = write(rows, paths.data_dir() / "ssjf" / "recorded-predictions.parquet")
-    place = paths.data_dir() / "catalogue.toml"
+    target = paths.data_dir() / "ssjf" / "recorded-predictions.parquet"
+    write(rows, target)
     today = datetime.now(UTC).date().isoformat()
-    write_atomic(place, enter(fields, today, place.read_text(encoding="utf-8")))
+    catalogue_entries.enter(target, FIELDS | {"note": f"Recorded {today}. {NOTE}"}, MEANINGS)
     print(rows.groupby(["set", "predictor", "seed"]).size().to_string())
 
 
