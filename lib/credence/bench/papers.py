@@ -64,6 +64,7 @@ PAPERS = {
             "DSN 2019",
             "doi:10.1109/DSN.2019.00025",
             "561 critical faults in under 4 hours; random injection: none",
+            cli="credence.drivefi.cli:app",
         ),
     )
 }

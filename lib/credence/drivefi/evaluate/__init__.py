@@ -1,0 +1,1 @@
+"""What the DriveFI study computes from runs: campaigns, races, mined faults."""

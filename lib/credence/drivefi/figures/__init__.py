@@ -1,0 +1,1 @@
+"""Figures of the DriveFI study: frames in, plotly figures out."""
