@@ -31,6 +31,9 @@ class Posterior:
         P(state of the global components | counts); bit j is set where ``conditioned[j]`` is down.
     conditioned : numpy.ndarray [global]
         Component ids that were conditioned on.
+    else_up : numpy.ndarray [cells, V] or None
+        For every variable that a cell crosses, P(all else that it crosses works, at least in part | counts),
+        where asked for.
     """
 
     p_up: np.ndarray
@@ -38,6 +41,7 @@ class Posterior:
     log_evidence: float
     p_global: np.ndarray
     conditioned: np.ndarray
+    else_up: np.ndarray | None = None
 
     @property
     def dead_routers_per_group(self) -> np.ndarray:
@@ -46,7 +50,7 @@ class Posterior:
 
 
 def exact_posterior(
-    paths, window, priors: Priors | None = None, variant: Variant | None = None, *, p_up=None
+    paths, window, priors: Priors | None = None, variant: Variant | None = None, *, p_up=None, by_cell: bool = False
 ) -> Posterior:
     """Return the exact posterior of the binary model.
 
@@ -63,6 +67,8 @@ def exact_posterior(
     priors, variant : optional
     p_up : numpy.ndarray [components], optional
         Prior of each component instead of that of its kind.
+    by_cell : bool
+        Fill ``else_up`` as well.
 
     Raises
     ------
@@ -101,8 +107,10 @@ def exact_posterior(
     joint, members = _global_states(order, cells, log_prior, trees)
     log_evidence = float(logsumexp(joint))
     p_global = np.exp(joint - log_evidence)
-    level = _levels(order, p_global, trees, members)
-    return _posterior(order, found, p_up, level, p_global, log_evidence + float(gone.sum()))
+    joint_terms = np.zeros((len(terms) if by_cell else 0, order.width + 1))
+    level = _levels(order, p_global, trees, members, joint_terms)
+    else_up = _else_up(order, p_global, joint_terms) if by_cell else None
+    return _posterior(order, found, p_up, level, p_global, log_evidence + float(gone.sum()), else_up)
 
 
 def _longest(order: Plan) -> int:
@@ -132,14 +140,14 @@ def _global_states(order: Plan, cells, log_prior, trees) -> tuple[np.ndarray, li
     return joint, members
 
 
-def _levels(order: Plan, p_global, trees, members) -> np.ndarray:
+def _levels(order: Plan, p_global, trees, members, joint) -> np.ndarray:
     """P(level | counts) of every variable [variables, M + 1]."""
     found = order.index
     width = found.column.shape[1]
     at_node = np.zeros((len(order.node), width))
     for k, blocks in enumerate(members):
         weight = np.bincount(order.pattern[k], p_global, len(order.live[k]))
-        kernels.block_levels(blocks, *trees, order.live[k], weight, _longest(order), at_node)
+        kernels.block_levels(blocks, *trees, order.live[k], weight, _longest(order), at_node, joint)
     level = np.zeros((found.variables, width))
     level[order.node] = at_node
     states = np.arange(len(p_global))
@@ -171,7 +179,7 @@ def member_down(found: Index, prior: np.ndarray, level: np.ndarray) -> np.ndarra
     return result
 
 
-def _posterior(order: Plan, found: Index, prior, level, p_global, log_evidence) -> Posterior:
+def _posterior(order: Plan, found: Index, prior, level, p_global, log_evidence, else_up) -> Posterior:
     p_up = prior.copy()
     known = found.member >= 0
     p_up[found.member[known]] = 1 - member_down(found, prior, level)[known]
@@ -179,4 +187,29 @@ def _posterior(order: Plan, found: Index, prior, level, p_global, log_evidence) 
     grouped = found.group >= 0
     dead[found.group[grouped]] = level[grouped]
     conditioned = found.member[order.conditioned, 0] if len(order.conditioned) else np.zeros(0, np.int32)
-    return Posterior(np.clip(p_up, 0, 1), dead, log_evidence, p_global, conditioned)
+    return Posterior(np.clip(p_up, 0, 1), dead, log_evidence, p_global, conditioned, else_up)
+
+
+def _else_up(order: Plan, p_global, joint) -> np.ndarray:
+    """P(all else works) by cell and variable; a product only between global components and the rest."""
+    found = order.index
+    bit = np.zeros(found.variables + 1, np.int64)
+    bit[order.conditioned] = 1 << np.arange(len(order.conditioned))
+    bits = bit[found.cell_variables]
+    rest = bits.sum(axis=1)[:, None] & ~bits
+    masks, which = np.unique(rest, return_inverse=True)
+    states = np.arange(len(p_global), dtype=np.int64)
+    alive = np.array([p_global[(states & mask) == 0].sum() for mask in masks])
+    without = np.where(bits > 0, alive[which.reshape(rest.shape)], -1.0)
+    return kernels.else_up(
+        order.node,
+        order.parent,
+        order.offset,
+        found.size,
+        found.fatal,
+        found.cell_variables,
+        order.cell_node,
+        order.cell_mask,
+        joint,
+        without,
+    )

@@ -101,8 +101,11 @@ def block_sums(blocks, root, parent, offset, states, log_prior, terms, live, lon
 
 
 @njit(cache=True)
-def block_levels(blocks, root, parent, offset, states, log_prior, terms, live, weight, longest, marginal):
-    """Downward pass: adds to `marginal` [nodes, levels] for patterns of posterior probability `weight`."""
+def block_levels(blocks, root, parent, offset, states, log_prior, terms, live, weight, longest, marginal, joint):
+    """Downward pass: adds to `marginal` [nodes, levels] for patterns of posterior probability `weight`.
+
+    Where `joint` has rows [terms, width + 1] it gets P(term and mask alive), and P(term) in its last column.
+    """
     reach, total, chance = np.empty(longest), np.empty(longest), np.empty(longest)
     for i in range(len(blocks)):
         b = blocks[i]
@@ -121,3 +124,46 @@ def block_levels(blocks, root, parent, offset, states, log_prior, terms, live, w
                     here = before * np.exp(total[at + x] - reach[at + above])
                     chance[at + x] = here
                     marginal[n, x % s] += here
+                    if len(joint):
+                        joint[offset[n] + x, joint.shape[1] - 1] += here
+                        for m in range(live.shape[1]):
+                            if live[p, m]:
+                                joint[offset[n] + x, m] += here
+
+
+@njit(cache=True)
+def else_up(node, parent, offset, size, fatal, cell_variables, cell_node, cell_mask, joint, without):
+    """P(all else that a cell crosses works, at least in part): [cells, V], 0 where there is no variable.
+
+    `without` [cells, V]: for a global component, P(the other global components of the cell are up); -1 for others.
+    """
+    result = np.zeros(cell_variables.shape)
+    every = joint.shape[1] - 1
+    for c in range(len(cell_node)):
+        n = cell_node[c]
+        local = 1.0
+        if n >= 0:
+            local = 0.0
+            for x in range(offset[n + 1] - offset[n]):
+                rest, at, broken, culprit = x, n, 0, -1
+                while at >= 0:
+                    v = node[at]
+                    level = rest % (size[v] + 1)
+                    rest //= size[v] + 1
+                    if level >= fatal[v]:
+                        for j in range(cell_variables.shape[1]):
+                            if cell_variables[c, j] == v:
+                                broken += 1
+                                culprit = j
+                    at = parent[at]
+                if broken == 0:
+                    local += joint[offset[n] + x, every]
+                for j in range(cell_variables.shape[1]):
+                    if without[c, j] < 0 and (broken == 0 or (broken == 1 and j == culprit)):
+                        result[c, j] += joint[offset[n] + x, cell_mask[c]]
+        for j in range(cell_variables.shape[1]):
+            if without[c, j] >= 0:
+                result[c, j] = without[c, j] * local
+            if cell_variables[c, j] < 0:
+                result[c, j] = 0.0
+    return result

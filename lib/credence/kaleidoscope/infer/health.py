@@ -42,13 +42,14 @@ def health(
     confidence : float
         P(up) from which a component is up; below 1 minus that it is down.
     posterior : Posterior, optional
-        Where it is known already.
+        Where it is known already, with ``by_cell=True``.
 
     Returns
     -------
     pandas.DataFrame [components]
         ``component`` (id), ``p_up`` (P(up | counts)), ``rate``, ``lo90``, ``hi90`` (success rate of the probes through
-        the component for which all else is up, weighted by the chance of that; posterior under Beta(0.5, 0.5)),
+        the component for which all else works, at least in part, weighted by the chance of that; posterior under
+        Beta(0.5, 0.5)),
         ``state`` (``"up"``, ``"down"``, ``"ambiguous"``), ``set`` (0, or the number of a set whose members the data
         cannot tell apart), ``probes`` (weighted number of probes that can tell of it), ``rank`` (1: most suspect).
         A component with less than half a probe to tell of it is ambiguous whatever its prior, in a set with those that
@@ -59,7 +60,8 @@ def health(
     priors = priors or Priors()
     order = paths if isinstance(paths, Plan) else plan(index(paths, variant))
     found = order.index
-    posterior = posterior or exact_posterior(order, window, priors, p_up=p_up)
+    if posterior is None or posterior.else_up is None:
+        posterior = exact_posterior(order, window, priors, p_up=p_up, by_cell=True)
     good, bad = told(found, window, posterior)
     sure_down = posterior.p_up <= 1 - confidence
     state = np.where(posterior.p_up >= confidence, "up", np.where(sure_down, "down", "ambiguous"))
@@ -88,24 +90,14 @@ def health(
 def told(found: Index, window, posterior: Posterior) -> tuple[np.ndarray, np.ndarray]:
     """Return succeeded and failed probes that tell of each component [components] each.
 
-    Each cell counts with the chance that everything else it crosses is up: the product of marginal chances, which is
-    exact where one state of the rest is near certain.
+    Each cell counts with the chance that everything else it crosses works (``posterior.else_up``).
     """
     succeeded, failed = counts(window, found.variant)
-    works = np.ones(found.variables + 1)
-    for v in range(found.variables):
-        g = found.group[v]
-        if g < 0:
-            works[v] = posterior.p_up[found.member[v, 0]]
-        else:
-            ok = 1 if found.mixed[v] else found.fatal[v]
-            works[v] = posterior.dead[g, :ok].sum()
-    chance = works[found.cell_variables]
     good, bad = np.zeros(len(posterior.p_up)), np.zeros(len(posterior.p_up))
     by_variable = np.zeros((2, found.variables))
-    for j in range(chance.shape[1]):
+    for j in range(found.cell_variables.shape[1]):
         here = found.cell_variables[:, j] >= 0
-        others = np.delete(chance, j, axis=1).prod(axis=1)[here]
+        others = posterior.else_up[here, j]
         v = found.cell_variables[here, j]
         by_variable[0] += np.bincount(v, others * succeeded[here], found.variables)
         by_variable[1] += np.bincount(v, others * failed[here], found.variables)
