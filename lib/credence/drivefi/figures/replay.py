@@ -47,7 +47,7 @@ def trace_figure(run: Replay, golden: Traces, faulty: Traces, names: list[str] |
                 name=label,
                 legendgroup=label,
                 showlegend=row == 1,
-                line={"color": theme.COLOURS[colour], "width": 1.6, "shape": "hv"},
+                line={"color": theme.COLOURS[colour], "width": 3.5 if one is golden else 1.5, "shape": "hv"},
                 row=row,
                 col=1,
             )
@@ -71,6 +71,7 @@ def trace_figure(run: Replay, golden: Traces, faulty: Traces, names: list[str] |
             showarrow=False,
             font={"size": 12},
         )
+    figure.update_xaxes(range=[max(0.0, begin - 3.0), min(float(golden.time_s[-1]), end + 10.0)])
     figure.update_xaxes(title="time [s]", row=len(names), col=1)
     figure.update_layout(height=140 + 105 * len(names), margin={"t": 60}, legend={"y": 1 + 0.35 / len(names)})
     return figure
@@ -95,7 +96,7 @@ def safety_figure(run: Replay, golden: Traces, faulty: Traces) -> go.Figure:
                 name=label,
                 legendgroup=label,
                 showlegend=number == 0,
-                line={"color": theme.COLOURS[colour], "width": 1.8},
+                line={"color": theme.COLOURS[colour], "width": 4 if one is golden else 1.8},
                 row=row + 1,
                 col=column + 1,
             )

@@ -2,8 +2,7 @@
 
 import math
 
-from numba import njit
-
+from credence.drivefi.world.compiled import helper
 from credence.drivefi.world.state import (
     ACCELERATION,
     BRAKE,
@@ -32,7 +31,7 @@ from credence.drivefi.world.state import (
 )
 
 
-@njit(cache=True)
+@helper
 def interaction(speed, closing, gap, standstill, stack):
     """Return the intelligent driver model's braking [m/s²] for an obstacle (Treiber et al. 2000)."""
     comfortable = 2.0 * math.sqrt(stack.comfort_acceleration_mps2 * stack.comfort_braking_mps2)
@@ -41,7 +40,7 @@ def interaction(speed, closing, gap, standstill, stack):
     return stack.comfort_acceleration_mps2 * ratio * ratio
 
 
-@njit(cache=True)
+@helper
 def plan(state, scene, stage, stack, motion, obstacle, row, fault):
     """Return raw throttle, brake and steering; `motion` and `obstacle` are what measure and model_world return."""
     speed, acceleration, heading, position, curvature, blind = motion
@@ -79,7 +78,7 @@ def plan(state, scene, stage, stack, motion, obstacle, row, fault):
     return throttle, brake, raw
 
 
-@njit(cache=True)
+@helper
 def control(state, stage, stack, speed, raw, row, fault):
     """Smooth the planner's raw actuation; return throttle, brake and steering as sent to the actuators.
 
@@ -118,7 +117,7 @@ def control(state, stage, stack, speed, raw, row, fault):
     return throttle, brake, steer
 
 
-@njit(cache=True)
+@helper
 def _lag(now, target, time_constant, dt):
     """Return mean over a scene and end of a first-order lag towards `target`."""
     left = math.exp(-dt / time_constant)
@@ -126,7 +125,7 @@ def _lag(now, target, time_constant, dt):
     return mean, target + (now - target) * left
 
 
-@njit(cache=True)
+@helper
 def move(state, stage, stack, throttle, brake, steer):
     """Move the car by one scene: actuators, then the kinematic bicycle (eq. 3) relative to the road's centre line."""
     dt = stage.dt

@@ -3,12 +3,13 @@
 import math
 
 import numpy as np
-from numba import njit
 
+from credence.drivefi.world.compiled import helper, kernel
 from credence.drivefi.world.drive import control, move, plan
 from credence.drivefi.world.perceive import (
     T_GAP,
     T_LATERAL,
+    T_SIDEWAYS,
     T_SPEED,
     detect,
     empty_scratch,
@@ -38,7 +39,7 @@ from credence.drivefi.world.state import (
 CIPO, LANE, DELTA_ALONG, DELTA_ACROSS = 0, 1, 2, 3
 
 
-@njit(cache=True)
+@kernel
 def first_state(stage):
     """Return the state before the first scene."""
     count = stage.actors.shape[0]
@@ -52,11 +53,11 @@ def first_state(stage):
     return state
 
 
-@njit(cache=True)
+@helper
 def judge(state, stage, stack, truth, out):
     """Fill `out` [4]: gap to the closest in-path obstacle, distance from the lane's centre, delta along and across."""
     closest = NO_OBSTACLE_M  # in the car's own width: the campaign's hazard
-    in_lane, in_lane_speed = NO_OBSTACLE_M, 0.0  # anywhere in the lane: the safety potential
+    in_lane, in_lane_speed = NO_OBSTACLE_M, 0.0  # in the lane, or on the way into it: the safety potential
     for actor in range(truth.shape[0]):
         gap = truth[actor, T_GAP]
         if gap < -(stage.actors[actor, 1] + stack.length_m) or gap > NO_OBSTACLE_M:
@@ -65,7 +66,9 @@ def judge(state, stage, stack, truth, out):
         lateral = truth[actor, T_LATERAL]
         if abs(lateral - state[OFFSET]) < 0.5 * (stage.actors[actor, 2] + stack.width_m):
             closest = min(closest, gap)
-        if abs(lateral) < 0.5 * (stage.actors[actor, 2] + stage.lane_width) and gap < in_lane:
+        later = lateral + truth[actor, T_SIDEWAYS] * stack.side_foresight_s
+        reach = 0.5 * (stage.actors[actor, 2] + stage.lane_width)
+        if gap < in_lane and (abs(lateral) < reach or abs(later) < reach or lateral * later < 0.0):
             in_lane, in_lane_speed = gap, truth[actor, T_SPEED]
     here = min(int(state[DISTANCE]), stage.curvature.size - 1)
     bend = math.tan(state[STEER_NOW]) / stack.wheelbase_m - stage.curvature[here]
@@ -85,7 +88,7 @@ def judge(state, stage, stack, truth, out):
     )
 
 
-@njit(cache=True)
+@helper
 def one_scene(state, scene, stage, stack, fault, row, out, truth, found):
     """Judge where things stand, let the stack see it and act, and move on to the next scene."""
     place_actors(state, scene, stage, truth)
@@ -100,7 +103,7 @@ def one_scene(state, scene, stage, stack, fault, row, out, truth, found):
     move(state, stage, stack, throttle, brake, steer)
 
 
-@njit(cache=True)
+@kernel
 def traced(stage, stack, fault, begin, duration, variables):
     """Run all scenes with a log.
 
@@ -112,15 +115,15 @@ def traced(stage, stack, fault, begin, duration, variables):
         Module outputs.
     judged : array [scenes, 4]
         What `judge` says.
-    actors : array [scenes, A, 4]
-        Where the actors are: gap [m], lateral [m], speed [m/s], in sight.
+    actors : array [scenes, A, 5]
+        Where the actors are: gap [m], lateral [m], speed [m/s], in sight, lateral speed [m/s].
     """
     count = stage.actors.shape[0]
     state = first_state(stage)
     snapshots = np.empty((stage.scenes, state.size))
     values = np.empty((stage.scenes, variables))
     judged = np.empty((stage.scenes, 4))
-    actors = np.empty((stage.scenes, count, 4))
+    actors = np.empty((stage.scenes, count, 5))
     truth, found = empty_scratch(count)
     none = (-1, 1.0, 0.0)
     for scene in range(stage.scenes):
@@ -131,7 +134,7 @@ def traced(stage, stack, fault, begin, duration, variables):
     return snapshots, values, judged, actors
 
 
-@njit(cache=True)
+@helper
 def _same(left, right):
     for index in range(left.size):  # noqa: SIM110 - all() of a generator does not compile
         if left[index] != right[index]:
@@ -139,7 +142,7 @@ def _same(left, right):
     return True
 
 
-@njit(cache=True)
+@kernel
 def inject(stage, stack, snapshots, values, judged, variable, factor, addend, begin, duration, shortcuts):
     """Run `B` faulty runs; return extremes [B, 4], whether the value changed [B] and the scenes computed [B].
 
@@ -186,7 +189,7 @@ def inject(stage, stack, snapshots, values, judged, variable, factor, addend, be
     return extremes, changed, computed
 
 
-@njit(cache=True)
+@helper
 def _worse(left, right, out):
     out[CIPO] = min(left[CIPO], right[CIPO])
     out[LANE] = max(left[LANE], right[LANE])

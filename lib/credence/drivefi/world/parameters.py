@@ -75,6 +75,7 @@ class Stack(NamedTuple):
     # safety (Section II-B); the paper never states a_max
     a_max_mps2: float = 8.0
     obstacle_braking_mps2: float = 8.0  # an obstacle that drives ahead can brake no harder
+    side_foresight_s: float = 2.5  # an object that will be in the lane so soon counts as in it
 
 
 STACKS = {"A": Stack(), "D": Stack(free_space=1.0, register_hits=3.0)}

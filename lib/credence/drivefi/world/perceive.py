@@ -1,9 +1,9 @@
 """Perception: what lane camera, object camera and LiDAR report, tracking, fusion, and the world model (compiled)."""
 
 import numpy as np
-from numba import njit
 
 from credence.drivefi.world import stage as noise_columns
+from credence.drivefi.world.compiled import helper, kernel
 from credence.drivefi.world.state import (
     ACCELERATION,
     ACTOR,
@@ -57,15 +57,15 @@ N_CAMERA_DROP, N_LIDAR_DROP = noise_columns.CAMERA_DROP, noise_columns.LIDAR_DRO
 PEDESTRIAN = noise_columns.PEDESTRIAN
 
 # columns of the scene's truth, one row an actor
-T_GAP, T_LATERAL, T_SPEED, T_SEEN = 0, 1, 2, 3
+T_GAP, T_LATERAL, T_SPEED, T_SEEN, T_SIDEWAYS = 0, 1, 2, 3, 4
 # columns of the scene's detections
 D_CAMERA, D_CAMERA_CLASS, D_LIDAR, D_LIDAR_CLASS = 0, 1, 2, 3
 PEDESTRIAN_REACH_M = 5.0
 
 
-@njit(cache=True)
+@helper
 def place_actors(state, scene, stage, truth):
-    """Fill `truth` [A, 4] with gap [m], lateral position [m], speed [m/s] and whether it is in sight."""
+    """Fill `truth` [A, 5]: gap [m], lateral position [m], speed [m/s], in sight (1) or not, lateral speed [m/s]."""
     count = stage.actors.shape[0]
     for actor in range(count):
         base = ACTOR + PER_ACTOR * actor
@@ -85,6 +85,7 @@ def place_actors(state, scene, stage, truth):
         truth[actor, T_GAP] -= state[DISTANCE]
         truth[actor, T_LATERAL] = path[low, 1] + share * (path[high, 1] - path[low, 1])
         truth[actor, T_SPEED] = path[low, 2] + share * (path[high, 2] - path[low, 2])
+        truth[actor, T_SIDEWAYS] = path[low, 3] if state[base + TRIGGER] >= 0.0 else 0.0
     for actor in range(count):
         gap, lateral = truth[actor, T_GAP], truth[actor, T_LATERAL]
         seen = gap > 0.0 and abs(lateral) <= stage.actors[actor, 5]
@@ -97,7 +98,7 @@ def place_actors(state, scene, stage, truth):
         truth[actor, T_SEEN] = 1.0 if seen else 0.0
 
 
-@njit(cache=True)
+@helper
 def measure(state, scene, stage, stack, row, fault):
     """Measure the car's motion and the lane; return speed, acceleration, heading, lane type, position, curvature."""
     noise = stage.noise[scene]
@@ -133,7 +134,7 @@ def measure(state, scene, stage, stack, row, fault):
     return speed, acceleration, heading, position, curvature, blind
 
 
-@njit(cache=True)
+@helper
 def detect(scene, stage, stack, truth, found, row, fault):
     """Fill `found` [A, 4] with distances [m] (negative: no detection) and classes by camera and LiDAR."""
     count = truth.shape[0]
@@ -153,7 +154,7 @@ def detect(scene, stage, stack, truth, found, row, fault):
     _report(stack, truth, found, D_LIDAR, D_LIDAR_CLASS, V_LIDAR, V_LIDAR_CLASS, row, fault)
 
 
-@njit(cache=True)
+@helper
 def _report(stack, truth, found, distance, kind, variable, variable_class, row, fault):
     """Report a sensor's nearest object in the path (a pedestrian also beside it), where faults strike."""
     who = -1
@@ -177,7 +178,7 @@ def _report(stack, truth, found, distance, kind, variable, variable_class, row, 
         found[who, distance] = output(row, variable, found[who, distance], fault)
 
 
-@njit(cache=True)
+@helper
 def _update(state, base, distance, error, gate):
     """Kalman update of a track with one detection; return whether the gate let it in."""
     spread = state[base + P_GAP] + error * error
@@ -194,7 +195,7 @@ def _update(state, base, distance, error, gate):
     return True
 
 
-@njit(cache=True)
+@helper
 def track(state, scene, stage, stack, truth, found, acceleration):
     """Move every actor's track on by a scene: predict, gate and update, register, coast, drop."""
     dt = stage.dt
@@ -245,7 +246,7 @@ def track(state, scene, stage, stack, truth, found, acceleration):
                 state[base : base + KIND + 1] = 0.0
 
 
-@njit(cache=True)
+@helper
 def _in_path(state, base, stack):
     """Return whether a track is in the path, or will be within the foresight for its class."""
     lateral, rate = state[base + LATERAL], state[base + LATERAL_RATE]
@@ -256,7 +257,7 @@ def _in_path(state, base, stack):
     return abs(later) < stack.corridor_m or later * lateral < 0.0
 
 
-@njit(cache=True)
+@helper
 def fuse(state, stack, count, row, fault):
     """Choose the closest in-path obstacle among the registered tracks; return actor (-1: none), class, distance."""
     who = -1
@@ -280,7 +281,7 @@ def fuse(state, stack, count, row, fault):
     return who, kind, distance
 
 
-@njit(cache=True)
+@helper
 def model_world(state, scene, stage, stack, truth, who, kind, distance, speed, row, fault):
     """Return the obstacle that the planner sees: class (0: none), distance, speed and acceleration along the lane."""
     seen = speed
@@ -315,7 +316,7 @@ def model_world(state, scene, stage, stack, truth, who, kind, distance, speed, r
     return kind, distance, seen, gain
 
 
-@njit(cache=True)
+@kernel
 def empty_scratch(count):
     """Return room for a scene's truth and detections."""
-    return np.zeros((count, 4)), np.zeros((count, 4))
+    return np.zeros((count, 5)), np.zeros((count, 4))

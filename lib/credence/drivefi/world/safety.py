@@ -8,13 +8,13 @@ steering is used where speed matters.
 import math
 
 import numpy as np
-from numba import njit
 
 from credence.bench.errors import InputError
+from credence.drivefi.world.compiled import helper
 from credence.drivefi.world.state import NO_OBSTACLE_M
 
 
-@njit(cache=True)
+@helper
 def stop_displacement(speed, heading, bend, a_max):
     """Return the displacement [m] along and across until standstill, braking at `a_max` with the wheel held (eq. 7).
 
@@ -114,7 +114,7 @@ def d_stop_integrated(
     return where[:2]
 
 
-@njit(cache=True)
+@helper
 def safe_along(gap, obstacle_speed, obstacle_braking):
     """Return d_safe along the lane [m]: up to the obstacle, and as far as it goes itself when it brakes.
 
@@ -124,7 +124,7 @@ def safe_along(gap, obstacle_speed, obstacle_braking):
     return min(max(gap, 0.0) + ahead * ahead / (2.0 * obstacle_braking), NO_OBSTACLE_M)
 
 
-@njit(cache=True)
+@helper
 def potential(speed, heading, offset, bend, gap, obstacle_speed, lane_width, width, a_max, obstacle_braking):
     """Return the safety potential delta = d_safe - d_stop along and across the lane [m] (Definition 3).
 

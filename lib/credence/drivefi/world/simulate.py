@@ -92,8 +92,9 @@ class Traces:
         The car itself: way along the road, against the lane's centre, speed, and wheel.
     cipo_m, lane_offset_m, delta_along_m, delta_across_m : array [scenes]
         What is judged.
-    actors : array [scenes, A, 4]
-        Gap [m], lateral position [m], speed [m/s], in sight (1) or not, of the scenario's actors in their order.
+    actors : array [scenes, A, 5]
+        Gap [m], lateral position [m], speed [m/s], in sight (1) or not, lateral speed [m/s], of the scenario's actors
+        in their order.
     """
 
     values: np.ndarray

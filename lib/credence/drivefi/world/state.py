@@ -4,9 +4,8 @@ One flat array makes a snapshot one copy and "the same state" one comparison: a 
 run's snapshot, and may stop when it is back on it.
 """
 
-from numba import njit
-
 from credence.drivefi.data.variables import INDEX, SENSOR_RANGE_M
+from credence.drivefi.world.compiled import helper
 
 # car
 DISTANCE, OFFSET, HEADING, SPEED, ACCELERATION = 0, 1, 2, 3, 4
@@ -47,7 +46,7 @@ V_BRAKE = INDEX["brake"]
 V_STEER = INDEX["steer"]
 
 
-@njit(cache=True, inline="always")
+@helper
 def output(row, index, value, fault):
     """Return a module's output as the next module reads it: corrupted if the fault says so; and log it.
 
@@ -68,7 +67,7 @@ def output(row, index, value, fault):
     return value
 
 
-@njit(cache=True, inline="always")
+@helper
 def clip(value, low, high):
     """Return `value` within [low, high]."""
     return min(max(value, low), high)
