@@ -32,6 +32,8 @@ class Hyper:
         common to all faults of a stretch [target units squared].
     noise : float
         Variance that no term explains.
+    shared : float
+        Correlation of two fault types that have nothing in common but their pair features, 0 to 1.
     """
 
     scene: np.ndarray
@@ -40,6 +42,7 @@ class Hyper:
     along: float
     weight: np.ndarray
     noise: float
+    shared: float = 0.0
 
 
 def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -74,6 +77,7 @@ def covariance(pool: PoolView, hyper: Hyper, rows: np.ndarray, columns: np.ndarr
     near *= pool.run[row_scene][:, None] == pool.run[None]
     points = (pool.fault_embedding / hyper.embedding).astype(np.float32)
     alike = np.exp(-0.5 * _squares(points[row_type], points))
+    alike = np.float32(hyper.shared) + np.float32(1.0 - hyper.shared) * alike
     found = np.float32(hyper.weight[0]) * like + np.float32(hyper.weight[1]) * near
     found = found[:, scene] * alike[:, kind]
     if pool.pair_features.shape[1]:

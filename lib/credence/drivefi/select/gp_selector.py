@@ -8,13 +8,16 @@ left.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from credence.drivefi.select import acquire
 from credence.drivefi.select.gp import Hyper, PoolProcess
 from credence.drivefi.select.pool import PoolView, Purse
+
+# golden margins below this are not told apart [m]
+LEAST_UNIT_M = 0.05
 
 
 @dataclass(frozen=True)
@@ -37,10 +40,10 @@ class Settings:
         Numbers of simulated faults after which hyper-parameters are fitted anew.
     prediction : float
         Weight of the predicted margin as mean function; 0: prior mean "no effect".
-    scale : tuple of float
-        What one unit of each target is [m].
-    floor, ceiling : float
-        Margins are clipped to this range, in those units: by how much a run is unsafe says little.
+    ceiling : tuple of float
+        Margins by part are clipped here [m]: how far a run stays from what is far off says little.
+    floor : float
+        Share of the golden margin, at most 0, below which all runs are alike: by how much a run is unsafe says little.
     """
 
     acquisition: str = "diverse"
@@ -51,15 +54,16 @@ class Settings:
     scene_cap: int = 0
     refits: tuple[int, ...] = (60, 120, 240)
     prediction: float = 0.0
-    scale: tuple[float, ...] = (2.0, 0.2)
-    floor: float = -1.0
-    ceiling: float = 4.0
+    ceiling: tuple[float, ...] = (10.0, 0.8)
+    floor: float = -0.5
+    rise: float = 0.2
     along: float = 6.0
     embedding: float = 1.0
     scene: float = 3.0
     pair: float = 1.0
     weight: tuple[float, float, float] = (0.3, 0.5, 0.1)
     noise: float = 0.01
+    shared: float = 0.3
 
 
 @dataclass
@@ -88,6 +92,7 @@ def start(pool: PoolView, settings: Settings) -> Hyper:
         along=settings.along,
         weight=np.array(settings.weight),
         noise=settings.noise,
+        shared=settings.shared,
     )
 
 
@@ -129,16 +134,14 @@ def gaussian_process(
         purse.parts(first)
     golden = pool.golden[pool.run[pool.scene]]
     parts = golden.shape[1]
-    scale = np.array(settings.scale[:parts])
-    clipped = np.clip(golden / scale, settings.floor, settings.ceiling)
-    lift = np.zeros_like(clipped)
+    # margins are counted in golden margins of the run: 1 is no effect, 0 critical, in a tight scene as in a wide one
+    unit = np.clip(golden, LEAST_UNIT_M, settings.ceiling[:parts])
+    lift = np.zeros_like(unit)
     if settings.prediction and pool.predicted is not None:
-        expected = np.clip(pool.predicted / scale, settings.floor, settings.ceiling)
-        lift = settings.prediction * (expected - clipped)
+        lift = settings.prediction * (np.clip(pool.predicted / unit, settings.floor, 1.0) - 1.0)
 
     def targets(rows: np.ndarray) -> np.ndarray:
-        found = np.clip(purse.parts(rows) / scale, settings.floor, settings.ceiling)
-        return found - clipped[rows] - lift[rows]
+        return np.clip(purse.parts(rows) / unit[rows], settings.floor, 1.0 + settings.rise) - 1.0 - lift[rows]
 
     hyper = [start(pool, settings) for _ in range(parts)]
     refits = list(settings.refits)
@@ -154,10 +157,10 @@ def gaussian_process(
             processes = [PoolProcess(pool, h) for h in hyper]
             for i, process in enumerate(processes):
                 process.add(rows, values[:, i : i + 1])
-        mean, deviation = posterior(processes, clipped + lift)
+        mean, deviation = posterior(processes, 1.0 + lift)
         open_ = pool.active.copy()
         open_[rows] = False
-        best = float((purse.margins(rows) / scale.min()).min())
+        best = float((purse.parts(rows) / unit[rows]).min())
         scores = acquire.score(settings.acquisition, mean, deviation, best, settings.kappa)
         capped = settings.acquisition == "diverse"
         size = min(settings.batch, purse.left)
@@ -169,8 +172,8 @@ def gaussian_process(
         for i, process in enumerate(processes):
             process.add(picked, targets(picked)[:, i : i + 1])
     if story is not None:
-        mean, deviation = posterior(processes, clipped + lift)
-        story.mean, story.deviation, story.hyper = mean * scale, deviation * scale, hyper
+        mean, deviation = posterior(processes, 1.0 + lift)
+        story.mean, story.deviation, story.hyper = mean * unit, deviation * unit, hyper
 
 
 def posterior(processes: list[PoolProcess], expected: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -185,7 +188,4 @@ def _refitted(pool: PoolView, hyper: Hyper, rows: np.ndarray, values: np.ndarray
         return hyper
     from credence.drivefi.select.hyper import refit
 
-    # the size of effects is unknown before the first are seen: priors on variances follow the data
-    unit = max(float(np.var(values)), 1e-4)
-    share = np.array(centre.weight) / np.sum(centre.weight)
-    return refit(pool, replace(centre, weight=share * unit, noise=max(1e-4, 0.03 * unit)), rows, values)
+    return refit(pool, centre, rows, values)

@@ -18,7 +18,7 @@ from credence.drivefi.select.pool import PoolView
 
 
 class SameRun(Kernel):
-    """1 for two scenes of the same run, else 0."""
+    """Correlation 1 for two scenes of the same run, else 0."""
 
     has_lengthscale = False
 
@@ -27,6 +27,21 @@ class SameRun(Kernel):
         if diag:
             return (x1[..., 0] == x2[..., 0]).to(x1)
         return (x1[..., :, None, 0] == x2[..., None, :, 0]).to(x1)
+
+
+class Floored(Kernel):
+    """A correlation that does not fall below a given one: shared + (1 - shared) times another kernel."""
+
+    has_lengthscale = False
+
+    def __init__(self, base: Kernel, shared: float):
+        super().__init__()
+        self.base, self.shared = base, shared
+
+    def forward(self, x1, x2, diag=False, **params):
+        """Return the correlation of two sets of faults."""
+        found = self.base(x1, x2, diag=diag, **params)
+        return self.shared + (1.0 - self.shared) * (found if diag else found.to_dense())
 
 
 def inputs(pool: PoolView, rows: np.ndarray) -> np.ndarray:
@@ -59,10 +74,10 @@ def kernel(pool: PoolView, prior: Hyper, spread: float = 0.7) -> tuple[Kernel, d
     near = prepared(MaternKernel(1.5, active_dims=(place,)).double(), prior.along)
     same = SameRun(active_dims=(run,))
     parts = {"scene": like, "embedding": alike, "along": near}
-    fault = alike
+    fault = Floored(alike, prior.shared)
     if widths[2]:
         parts["pair"] = prepared(RBFKernel(ard_num_dims=widths[2], active_dims=columns[2]).double(), prior.pair)
-        fault = alike * parts["pair"]
+        fault = fault * parts["pair"]
     terms = [like * fault, near * same * fault]
     if prior.weight[2]:
         terms.append(near * same)
