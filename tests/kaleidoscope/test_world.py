@@ -101,7 +101,8 @@ def test_a_month_can_be_drawn_alone_and_again(system, what, events):
     first = windows.month(system, what, events, 3, 9, windows=20)
     again = windows.month(system, what, events, 3, 9, windows=20)
     other = windows.month(system, what, events, 4, 9, windows=20)
-    assert (first[0] == again[0]).all() and (first[1] == again[1]).all()
+    assert (first[0] == again[0]).all()
+    assert (first[1] == again[1]).all()
     assert (first[0] != other[0]).any()
 
 

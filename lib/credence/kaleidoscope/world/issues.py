@@ -2,7 +2,8 @@
 
 From the paper: how many of each (Table I: 346 reliability, 497 overload; §VI: 26,596 raw events, of them 25,427
 overloads), how long (Fig. 4), how loaded (Fig. 9), how much is lost under failure (Fig. 6). Not in the paper, and
-chosen here before any run: what share of the faults sits in which kind of component, and that half of them lose everything.
+chosen here before any run: what share of the faults sits in which kind of component, and that half of them lose
+everything.
 """
 
 from __future__ import annotations
