@@ -50,6 +50,7 @@ class Stack(NamedTuple):
     vehicle_foresight_s: float = 1.0
     pedestrian_foresight_s: float = 2.5
     free_space: float = 0.0  # 1: distance to the next occupied place, whatever it is, and road borders
+    free_space_gain: float = 0.3  # of the speed told from its change
     # planner (IDM and lane keeping)
     headway_s: float = 1.4
     standstill_gap_m: float = 3.0

@@ -300,9 +300,12 @@ def model_world(state, scene, stage, stack, truth, who, kind, distance, speed, r
         if free < stack.lidar_range_m:
             free = max(0.0, free + 2.0 * stack.lidar_error_m * stage.noise[scene, N_FREE])
             if kind < 0.5 or free < distance - 2.0:
-                # occupied space has no speed of its own: that of the obstacle last seen there, else it stands
-                known = abs(free - state[OBSTACLE_GAP]) < 5.0
-                seen = state[OBSTACLE_SPEED] if known else 0.0
+                # occupied space has no speed of its own: it is told from how its distance changes; at first it stands
+                if abs(free - state[OBSTACLE_GAP]) < 5.0:
+                    seen = speed + (free - state[OBSTACLE_GAP]) / stage.dt
+                    seen = state[OBSTACLE_SPEED] + stack.free_space_gain * (seen - state[OBSTACLE_SPEED])
+                else:
+                    seen = 0.0
                 gain = 0.0
                 distance = free
                 kind = max(kind, 2.0)
