@@ -83,8 +83,8 @@ def test_replay_says_what_came_of_it_and_writes_a_page_that_needs_no_other(folde
     assert f"margin {golden('short.toml', 0).margin_m:.6f}" in text
     page = (folder / "out.html").read_text()
     assert line in page
-    assert "src=" not in page.split("<body>")[0]
-    assert "https://cdn" not in page
+    assert "<script src" not in page
+    assert "<link" not in page
 
 
 def test_names_from_a_file_are_escaped_in_the_page(folder):
@@ -116,8 +116,7 @@ def test_what_cannot_be_mined_is_refused(folder, arguments, says):
 
 
 def test_an_unsafe_scenario_is_refused_with_the_reason(folder):
-    (folder / "near.toml").write_text(
-        SHORT.replace("gap_m = 20.0", "gap_m = 4.0").replace("speed_mps = 15.0\n[[", "[[")
-    )
-    with pytest.raises(InputError, match="initially unsafe: at 15.0 m/s and a gap of 4.0 m"):
+    near = SHORT.replace("gap_m = 20.0", "gap_m = 4.0").replace("speed_mps = 15.0\n[[", "[[")
+    (folder / "near.toml").write_text(near)
+    with pytest.raises(InputError, match=r"initially unsafe: at 15\.0 m/s and a gap of 4\.0 m"):
         call("mine", "--scenario", "near.toml", "--selector", "random", "--out", "faults.csv")
