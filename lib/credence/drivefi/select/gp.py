@@ -57,11 +57,26 @@ def _matern(squares: np.ndarray) -> np.ndarray:
     return (1.0 + root) * np.exp(-root)
 
 
-def covariance(pool: PoolView, hyper: Hyper, rows: np.ndarray, columns: np.ndarray | None = None) -> np.ndarray:
+def covariance(
+    pool: PoolView,
+    hyper: Hyper,
+    rows: np.ndarray,
+    columns: np.ndarray | None = None,
+    amplitude: np.ndarray | None = None,
+) -> np.ndarray:
     """Return the covariance of faults `rows` with faults `columns` (default: the whole pool), noise left out.
 
     Scenes and types are combined from tables of their own, so that the cost of a pool-sized block is that of its pair
     features.
+
+    Parameters
+    ----------
+    pool, hyper
+        Faults, and what makes two of them alike.
+    rows, columns : array of int
+        Faults.
+    amplitude : array [faults], optional
+        Size of the effect that is expected of each fault of the pool, a factor of the covariance (default 1).
 
     Returns
     -------
@@ -85,12 +100,14 @@ def covariance(pool: PoolView, hyper: Hyper, rows: np.ndarray, columns: np.ndarr
         found *= np.exp(-0.5 * _squares(pairs[rows], pairs if columns is None else pairs[columns]))
     if hyper.weight[2]:
         found += (np.float32(hyper.weight[2]) * near)[:, scene]
+    if amplitude is not None:
+        found *= amplitude[rows, None] * (amplitude if columns is None else amplitude[columns])[None]
     return found
 
 
-def prior_variance(hyper: Hyper) -> float:
-    """Return the variance of a fault's target before anything is simulated."""
-    return float(np.sum(hyper.weight))
+def prior_variance(hyper: Hyper, amplitude: np.ndarray | None = None) -> np.ndarray | float:
+    """Return the variance of faults' targets before anything is simulated (a number, or one a fault)."""
+    return float(np.sum(hyper.weight)) * (1.0 if amplitude is None else amplitude**2)
 
 
 class PoolProcess:
@@ -106,14 +123,15 @@ class PoolProcess:
         Posterior variances of the noise-free target, the same for all targets (float32).
     """
 
-    def __init__(self, pool: PoolView, hyper: Hyper, targets: int = 1):
+    def __init__(self, pool: PoolView, hyper: Hyper, targets: int = 1, amplitude: np.ndarray | None = None):
         self.pool, self.hyper = pool, hyper
+        self.amplitude = None if amplitude is None else np.asarray(amplitude, np.float32)
         self.rows = np.empty(0, int)
         self.factor = np.empty((0, 0))
         self.whitened = np.empty((0, targets))
         self._blocks = np.empty((64, len(pool)), np.float32)
         self.mean = np.zeros((len(pool), targets), np.float32)
-        self.variance = np.full(len(pool), prior_variance(hyper), np.float32)
+        self.variance = np.broadcast_to(prior_variance(hyper, self.amplitude), len(pool)).astype(np.float32)
 
     def add(self, rows: np.ndarray, values: np.ndarray) -> None:
         """Condition on further faults.
@@ -126,8 +144,8 @@ class PoolProcess:
             What was found.
         """
         rows, size, batch = np.asarray(rows), len(self.rows), len(rows)
-        block = covariance(self.pool, self.hyper, rows)
-        inner = block[:, rows].astype(float) + (self.hyper.noise + JITTER * prior_variance(self.hyper)) * np.eye(batch)
+        block = covariance(self.pool, self.hyper, rows, None, self.amplitude)
+        inner = block[:, rows].astype(float) + (self.hyper.noise + JITTER) * np.eye(batch)
         cross = solve_triangular(self.factor, block[:, self.rows].T.astype(float), lower=True) if size else None
         if size:
             inner -= cross.T @ cross

@@ -57,6 +57,9 @@ class Settings:
     ceiling: tuple[float, ...] = (10.0, 0.8)
     floor: float = -0.5
     rise: float = 0.2
+    amplitude: float = 1.0
+    amplitude_power: float = 0.5
+    amplitude_range: tuple[float, float] = (0.02, 0.8)
     along: float = 6.0
     embedding: float = 1.0
     scene: float = 3.0
@@ -135,13 +138,18 @@ def gaussian_process(
     golden = pool.golden[pool.run[pool.scene]]
     parts = golden.shape[1]
     # margins are counted in golden margins of the run: 1 is no effect, 0 critical, in a tight scene as in a wide one
-    unit = np.clip(golden, LEAST_UNIT_M, settings.ceiling[:parts])
+    ceiling = np.array(settings.ceiling[:parts])
+    unit = np.clip(golden, LEAST_UNIT_M, ceiling)
+    amplitude = [None] * parts
+    if settings.amplitude and pool.amplitude is not None:
+        expected = settings.amplitude * pool.amplitude**settings.amplitude_power
+        amplitude = list(np.clip(expected, settings.amplitude_range[0], settings.amplitude_range[1]).T)
     lift = np.zeros_like(unit)
     if settings.prediction and pool.predicted is not None:
         lift = settings.prediction * (np.clip(pool.predicted / unit, settings.floor, 1.0) - 1.0)
 
     def targets(rows: np.ndarray) -> np.ndarray:
-        return np.clip(purse.parts(rows) / unit[rows], settings.floor, 1.0 + settings.rise) - 1.0 - lift[rows]
+        return np.clip(np.minimum(purse.parts(rows), ceiling) / unit[rows], settings.floor, 1.0 + settings.rise) - 1.0 - lift[rows]
 
     hyper = [start(pool, settings) for _ in range(parts)]
     refits = list(settings.refits)
@@ -153,8 +161,8 @@ def gaussian_process(
             values = targets(rows)
             if due:
                 refits = [limit for limit in refits if limit > len(rows)]
-                hyper = [_refitted(pool, hyper[i], rows, values[:, i], start(pool, settings)) for i in range(parts)]
-            processes = [PoolProcess(pool, h) for h in hyper]
+                hyper = [_refitted(pool, hyper[i], rows, values[:, i], start(pool, settings), amplitude[i]) for i in range(parts)]
+            processes = [PoolProcess(pool, h, 1, a) for h, a in zip(hyper, amplitude, strict=True)]
             for i, process in enumerate(processes):
                 process.add(rows, values[:, i : i + 1])
         mean, deviation = posterior(processes, 1.0 + lift)
@@ -182,10 +190,10 @@ def posterior(processes: list[PoolProcess], expected: np.ndarray) -> tuple[np.nd
     return mean, np.sqrt(np.stack([p.variance for p in processes], axis=1))
 
 
-def _refitted(pool: PoolView, hyper: Hyper, rows: np.ndarray, values: np.ndarray, centre: Hyper) -> Hyper:
+def _refitted(pool: PoolView, hyper: Hyper, rows: np.ndarray, values: np.ndarray, centre: Hyper, amplitude) -> Hyper:
     """Return hyper-parameters fitted to what is known; unchanged while nothing has an effect yet."""
     if np.abs(values).max() < 1e-3:
         return hyper
     from credence.drivefi.select.hyper import refit
 
-    return refit(pool, centre, rows, values)
+    return refit(pool, centre, rows, values, amplitude)

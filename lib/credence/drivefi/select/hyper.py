@@ -29,6 +29,18 @@ class SameRun(Kernel):
         return (x1[..., :, None, 0] == x2[..., None, :, 0]).to(x1)
 
 
+class Amplitude(Kernel):
+    """Product of two faults' amplitudes, the last column of the inputs."""
+
+    has_lengthscale = False
+
+    def forward(self, x1, x2, diag=False, **params):
+        """Return the product for two sets of faults."""
+        if diag:
+            return x1[..., 0] * x2[..., 0]
+        return x1[..., :, None, 0] * x2[..., None, :, 0]
+
+
 class Floored(Kernel):
     """A correlation that does not fall below a given one: shared + (1 - shared) times another kernel."""
 
@@ -44,8 +56,9 @@ class Floored(Kernel):
         return self.shared + (1.0 - self.shared) * (found if diag else found.to_dense())
 
 
-def inputs(pool: PoolView, rows: np.ndarray) -> np.ndarray:
-    """Return what the kernel reads of faults [rows, columns]: scene, embedding and pair features, run, position."""
+def inputs(pool: PoolView, rows: np.ndarray, amplitude: np.ndarray | None = None) -> np.ndarray:
+    """Return what the kernel reads of faults [rows, columns]: scene, embedding, pair, run, position, amplitude."""
+    size = np.ones(len(rows)) if amplitude is None else np.asarray(amplitude, float)[rows]
     scene = pool.scene[rows]
     place = np.stack([pool.run[scene], pool.position[scene]], axis=1)
     return np.hstack(
@@ -89,7 +102,7 @@ def kernel(pool: PoolView, prior: Hyper, spread: float = 0.7) -> tuple[Kernel, d
         made.outputscale = torch.exp(centre)
         parts[f"weight{number}"] = made
         total = made if total is None else total + made
-    return total, parts
+    return total * Amplitude(active_dims=(place + 1,)), parts
 
 
 class _Model(gpytorch.models.ExactGP, GPyTorchModel):
@@ -103,7 +116,14 @@ class _Model(gpytorch.models.ExactGP, GPyTorchModel):
         return gpytorch.distributions.MultivariateNormal(self.mean_module(x), self.covar_module(x))
 
 
-def refit(pool: PoolView, prior: Hyper, rows: np.ndarray, values: np.ndarray, steps: int = 30) -> Hyper:
+def refit(
+    pool: PoolView,
+    prior: Hyper,
+    rows: np.ndarray,
+    values: np.ndarray,
+    amplitude: np.ndarray | None = None,
+    steps: int = 30,
+) -> Hyper:
     """Return the most probable hyper-parameters given simulated faults.
 
     Parameters
@@ -115,6 +135,8 @@ def refit(pool: PoolView, prior: Hyper, rows: np.ndarray, values: np.ndarray, st
         Simulated faults.
     values : array [n]
         Their targets; the mean of the process is zero.
+    amplitude : array [faults], optional
+        As in `gp.covariance`.
     steps : int
         Largest number of steps of L-BFGS.
     """
@@ -125,7 +147,7 @@ def refit(pool: PoolView, prior: Hyper, rows: np.ndarray, values: np.ndarray, st
     centre = torch.tensor(np.log(prior.noise), dtype=torch.double)
     likelihood.noise_covar.register_prior("noise_prior", LogNormalPrior(centre, torch.tensor(0.7).double()), "noise")
     likelihood.noise = torch.exp(centre)
-    model = _Model(torch.as_tensor(inputs(pool, rows)), torch.as_tensor(values).double(), likelihood, covariance)
+    model = _Model(torch.as_tensor(inputs(pool, rows, amplitude)), torch.as_tensor(values).double(), likelihood, covariance)
     bound = gpytorch.mlls.ExactMarginalLogLikelihood(likelihood, model)
     with warnings.catch_warnings():
         # stopping after `steps` is wanted: the next refit goes on from there
@@ -135,7 +157,7 @@ def refit(pool: PoolView, prior: Hyper, rows: np.ndarray, values: np.ndarray, st
     def scales(name: str) -> np.ndarray:
         return parts[name].lengthscale.detach().numpy().ravel().copy()
 
-    weight = [float(parts[f"weight{i}"].outputscale) if f"weight{i}" in parts else 0.0 for i in range(3)]
+    weight = [float(parts[f"weight{i}"].outputscale.detach()) if f"weight{i}" in parts else 0.0 for i in range(3)]
     found = replace(prior, scene=scales("scene"), embedding=scales("embedding"), along=float(scales("along")[0]))
     pair = scales("pair") if "pair" in parts else prior.pair
     return replace(found, pair=pair, weight=np.array(weight), noise=float(likelihood.noise.detach()))

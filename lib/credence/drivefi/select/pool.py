@@ -33,6 +33,8 @@ class PoolView:
         Margins of the golden runs, part by part (gap, lane) [m].
     active : array of bool [faults]
         False where the fault leaves the golden value as it is: such a run is the golden run.
+    amplitude : array [faults, parts] or None
+        How large an effect on each part is expected before anything is simulated, in golden margins [1].
     predicted : array [faults] or None
         Margin that a model predicts [m], if one was fitted (and paid for).
     """
@@ -46,6 +48,7 @@ class PoolView:
     position: np.ndarray
     golden: np.ndarray
     active: np.ndarray
+    amplitude: np.ndarray | None = None
     predicted: np.ndarray | None = None
 
     def __post_init__(self):
