@@ -4,11 +4,14 @@ import warnings
 from types import SimpleNamespace
 
 import numpy as np
+import pytensor.tensor as pt
 import pytest
+from scipy import stats
 from scipy.special import roots_jacobi
 
 from credence.bench.errors import InputError
 from credence.kaleidoscope.infer import exact_posterior, sampling
+from credence.kaleidoscope.model import quantiles
 from credence.kaleidoscope.model.variants import ARTIFACT, Priors, Variant
 
 
@@ -51,14 +54,22 @@ def test_nuts_equals_quadrature(form):
     priors = Priors(health=(2.0, 0.8))
     found = sampling.nuts(paths, seen, priors, variant, chains=2, draws=1500, tune=500)
     expected = quadrature(*priors.health, rate)
-    logit = found.tree["posterior"]["logit_health"]
-    health = 1 / (1 + np.exp(-logit))
-    mcse = arviz_stats.mcse(health.to_dataset(name="health"), method="mean")["health"].values
+    drawn = found.tree["posterior"]["standard"].copy(data=found.health.reshape(2, -1, 4))
+    mcse = arviz_stats.mcse(drawn.to_dataset(name="health"), method="mean")["health"].values
     assert found.components.tolist() == [0, 1, 2, 3]
     assert (np.abs(found.health.mean(axis=0) - expected) < 4 * mcse).all()
     assert (mcse < 0.03).all()
     with pytest.raises(InputError, match="chains is 1"):
         sampling.nuts(paths, seen, chains=1)
+
+
+@pytest.mark.parametrize("shape", [(10.0, 0.1), (0.5, 0.5), (3.0, 2.0)])
+def test_prior_is_the_beta_it_is_said_to_be(shape):
+    u = np.linspace(-5, 5, 1001)
+    z = quantiles.health_logit(pt.as_tensor(u), *(np.full(len(u), value) for value in shape)).eval()
+    assert z == pytest.approx(quantiles.logit_quantile(u, *shape), rel=1e-5, abs=1e-5)
+    inside = np.abs(z) < 30
+    assert stats.beta(*shape).cdf(1 / (1 + np.exp(-z[inside]))) == pytest.approx(stats.norm.cdf(u[inside]), abs=1e-5)
 
 
 def test_advi_finds_the_one_that_fails():

@@ -112,7 +112,7 @@ def nuts(
         return value
 
     def expand(_seed1, _seed2, _chain):
-        return lambda point: {"logit_health": point}
+        return lambda point: {"standard": point}
 
     # chains that start apart can disagree, which is what R-hat looks for; most components are up, so all start so
     starts = seeds.generator(seed, "kaleidoscope nuts", "starts")
@@ -122,10 +122,10 @@ def nuts(
         expand,
         [np.dtype(float)],
         [(len(components),)],
-        ["logit_health"],
+        ["standard"],
         coords={"component": components},
-        dims={"logit_health": ("component",)},
-        make_initial_point_fn=lambda seed: starts.uniform(1, 4, len(components)),
+        dims={"standard": ("component",)},
+        make_initial_point_fn=lambda seed: starts.uniform(0, 1.5, len(components)),
     )
     tree = nutpie.sample(
         found,
@@ -139,8 +139,15 @@ def nuts(
         progress_bar=False,
     )
     seconds = time.perf_counter() - middle
-    logit = tree["posterior"]["logit_health"].values.reshape(-1, len(components))
-    return Sampled(components, _sigmoid(logit), tree, diagnostics.gate(tree, name), seconds, middle - begin)
+    standard = tree["posterior"]["standard"].values.reshape(-1, len(components))
+    return Sampled(
+        components,
+        _health(standard, components, priors, health),
+        tree,
+        diagnostics.gate(tree, name),
+        seconds,
+        middle - begin,
+    )
 
 
 def advi(
@@ -153,7 +160,7 @@ def advi(
     draws: int = 2_000,
     seed: int = 0,
 ) -> Sampled:
-    """Fit independent normals on the logits of health: fast, and blind to "one of these two".
+    """Fit independent normals to the variables behind the healths: fast, and blind to "one of these two".
 
     Parameters
     ----------
@@ -172,15 +179,15 @@ def advi(
     begin = time.perf_counter()
     with _quiet(), beta_binomial(paths, window, priors, variant) as model:
         components = np.array(model.coords["component"])
-        method = pm.ADVI(random_seed=seed, start={"logit_health": np.full(len(components), 3.0)})
+        method = pm.ADVI(random_seed=seed, start={"standard": np.ones(len(components))})
         method.fit(2, progressbar=False)  # compiles
         middle = time.perf_counter()
         fit = method.fit(steps, progressbar=False, obj_optimizer=pm.adam(learning_rate=0.02))
         seconds = time.perf_counter() - middle
         mean, sd = fit.mean.eval(), fit.std.eval()
     rng = seeds.generator(seed, "kaleidoscope advi")
-    logit = mean + sd * rng.standard_normal((draws, len(components)))
-    return Sampled(components, _sigmoid(logit), None, None, seconds, middle - begin)
+    standard = mean + sd * rng.standard_normal((draws, len(components)))
+    return Sampled(components, _health(standard, components, priors, None), None, None, seconds, middle - begin)
 
 
 def gibbs(
@@ -237,5 +244,11 @@ def _quiet() -> Iterator[None]:
         log.setLevel(level)
 
 
-def _sigmoid(value: np.ndarray) -> np.ndarray:
-    return 0.5 * (1 + np.tanh(0.5 * value))
+def _health(standard: np.ndarray, components: np.ndarray, priors: Priors | None, health: tuple | None) -> np.ndarray:
+    """Health from the standard normal variables of the model [draws, n]."""
+    from credence.kaleidoscope.model.quantiles import logit_quantile
+
+    priors = priors or Priors()
+    a, b = ([value] * (components.max() + 1) for value in priors.health) if health is None else health
+    logit = np.stack([logit_quantile(standard[:, i], a[c], b[c]) for i, c in enumerate(components)], axis=1)
+    return 0.5 * (1 + np.tanh(0.5 * logit))

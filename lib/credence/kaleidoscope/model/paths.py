@@ -9,6 +9,7 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from credence.kaleidoscope.model.cells import counts
+from credence.kaleidoscope.model.quantiles import health_logit
 from credence.kaleidoscope.model.variants import Priors, Variant
 
 
@@ -63,20 +64,6 @@ def tally(paths, window, variant: Variant) -> Tally:
     )
 
 
-def _health_logp(value, a, b):
-    """Log density of logit(X) for X ~ Beta(a, b): exact however close X comes to 1, where Beta(10, 0.1) lives."""
-    constant = pt.gammaln(a) + pt.gammaln(b) - pt.gammaln(a + b)
-    return -a * pt.softplus(-value) - b * pt.softplus(value) - constant
-
-
-def _health_draw(a, b, rng=None, size=None):
-    # log of a ratio of gammas; drawn as log-gammas, as a gamma of small shape underflows
-    def log_gamma(shape):
-        return np.log(rng.gamma(shape + 1, size=size)) + np.log(rng.uniform(size=size)) / shape
-
-    return log_gamma(a) - log_gamma(b)
-
-
 def beta_binomial(
     paths, window, priors: Priors | None = None, variant: Variant | None = None, health: tuple | None = None
 ) -> pm.Model:
@@ -104,7 +91,8 @@ def beta_binomial(
     Returns
     -------
     pymc.Model
-        Free variable ``logit_health`` [component]; ``health`` [component] and ``path_rate`` [path] follow from it.
+        Free variable ``standard`` [component], normal, of which the health is the quantile; ``health`` [component] and
+        ``path_rate`` [path] follow from it.
     """
     priors, variant = priors or Priors(), variant or Variant()
     seen = tally(paths, window, variant)
@@ -115,7 +103,8 @@ def beta_binomial(
     with pm.Model(coords=coords) as model:
         succeeded = pm.Data("succeeded", seen.succeeded.astype(float), dims="path")
         failed = pm.Data("failed", seen.failed.astype(float), dims="path")
-        logit = pm.CustomDist("logit_health", a, b, logp=_health_logp, random=_health_draw, dims="component")
+        standard = pm.Normal("standard", dims="component")
+        logit = health_logit(standard, a, b)  # logit of X ~ Beta(a, b)
         pm.Deterministic("health", pt.sigmoid(logit), dims="component")
         log_up = pt.concatenate([-pt.softplus(-logit), [0.0]])  # log X; what fills rows up is always up in series,
         log_down = pt.concatenate([-pt.softplus(logit), [0.0]])  # log(1 - X), and never up in a group
