@@ -2,7 +2,7 @@
 # An active conda environment is used as it is; else .venv is made and used.
 
 .DEFAULT_GOAL := help
-.PHONY: help reports test lab lint clean environment benchmarks plugin
+.PHONY: help reports test lab lint clean environment benchmarks plugin peers
 
 JOBS ?= 2
 PRESET ?= quick
@@ -59,6 +59,11 @@ benchmarks: $(READY)  ## timings, outside the tests
 
 plugin: $(READY)  ## build the QEMU plugin that counts (BayesPerf); needs QEMU user mode and a C compiler
 	$(BIN)/python -m credence.bayesperf.data.tracing
+
+# What VerifAI needs clashes with what we need (pandas below 3), so that it gets an environment of its own.
+peers: $(READY)  ## make .venv-peers, in which other people's fault selectors run (DriveFI)
+	$(BIN)/python -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet 'verifai==2.2.0'
 
 clean:  ## remove what was built; the environment and the runs stay
 	rm -rf build dist .pytest_cache .ruff_cache .hypothesis .benchmarks
