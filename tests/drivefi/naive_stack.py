@@ -214,8 +214,8 @@ class Stack:
                     track.kind = camera[number][1]
                 if accepted:
                     surprise = lateral - track.lateral
-                    track.lateral += c.lateral_gain * surprise
-                    track.lateral_rate += c.lateral_rate_gain * surprise / dt
+                    track.lateral += (1 - (1 - c.lateral_gain) ** (7.5 * dt)) * surprise
+                    track.lateral_rate += c.lateral_rate_gain * (7.5 * dt) ** 2 * surprise / dt
             elif seen:
                 (distance, kind), error = seen[0]
                 fresh = Track(x=np.array([distance, 0.0]), p=np.diag([error(distance) ** 2, 400.0]))
@@ -255,7 +255,7 @@ class Stack:
             seen = speed + self.tracks[who].x[1]
             if self.obstacle["who"] == who:
                 gain = self.obstacle["acceleration"]
-                gain += c.acceleration_gain * ((seen - self.obstacle["speed"]) / self.dt - gain)
+                gain += c.acceleration_gain * 7.5 * self.dt * ((seen - self.obstacle["speed"]) / self.dt - gain)
         if c.free_space:
             ahead = [
                 one["gap"]
@@ -267,7 +267,8 @@ class Stack:
                 if not kind or free < distance - 2:
                     if abs(free - self.obstacle["gap"]) < 5:
                         rate = (free - self.obstacle["gap"]) / self.dt
-                        seen = (1 - c.free_space_gain) * self.obstacle["speed"] + c.free_space_gain * (speed + rate)
+                        weight = c.free_space_gain * 7.5 * self.dt
+                        seen = (1 - weight) * self.obstacle["speed"] + weight * (speed + rate)
                     else:
                         seen = 0.0
                     gain, distance, kind = 0.0, free, max(kind, 2)

@@ -22,7 +22,7 @@ def compare(naive, ours):
 
 
 @pytest.mark.parametrize("stack", STACKS)
-@pytest.mark.parametrize("name", ["DS2", "DS5", "DS6", "example2"])
+@pytest.mark.parametrize("name", ["DS2", "DS5", "DS6", "example1", "example2"])
 def test_golden_runs_agree_in_every_module(name, stack):
     item = scenario(name, 1)
     compare(Stack(item, STACKS[stack]).run(), golden(item, 1, stack))

@@ -37,7 +37,7 @@ class Stack(NamedTuple):
     curvature_error_per_m: float = 0.0001
     speed_error_mps: float = 0.05
     acceleration_error_mps2: float = 0.1
-    # tracking and fusion
+    # tracking and fusion; filter gains are those at 7.5 Hz
     gate: float = 16.0  # squared normalised innovation above which a detection is refused
     register_hits: float = 5.0  # scenes with a detection before a track is believed; fewer than 5 masks every drop
     coast_scenes: float = 4.0  # scenes without a detection before a track is dropped

@@ -61,6 +61,7 @@ T_GAP, T_LATERAL, T_SPEED, T_SEEN, T_SIDEWAYS = 0, 1, 2, 3, 4
 # columns of the scene's detections
 D_CAMERA, D_CAMERA_CLASS, D_LIDAR, D_LIDAR_CLASS = 0, 1, 2, 3
 PEDESTRIAN_REACH_M = 5.0
+GAINS_HZ = 7.5  # the rate for which the stack's filter gains are given
 
 
 @helper
@@ -200,6 +201,9 @@ def track(state, scene, stage, stack, truth, found, acceleration):
     """Move every actor's track on by a scene: predict, gate and update, register, coast, drop."""
     dt = stage.dt
     noise = stack.object_noise_mps2**2
+    pace = dt * GAINS_HZ
+    lateral_gain = 1.0 - (1.0 - stack.lateral_gain) ** pace
+    rate_gain = stack.lateral_rate_gain * pace * pace
     for actor in range(found.shape[0]):
         base = ACTOR + PER_ACTOR * actor
         lidar, camera = found[actor, D_LIDAR], found[actor, D_CAMERA]
@@ -235,8 +239,8 @@ def track(state, scene, stage, stack, truth, found, acceleration):
                 state[base + KIND] = found[actor, D_LIDAR_CLASS]
             if accepted:
                 surprise = lateral - state[base + LATERAL]
-                state[base + LATERAL] += stack.lateral_gain * surprise
-                state[base + LATERAL_RATE] += stack.lateral_rate_gain * surprise / dt
+                state[base + LATERAL] += lateral_gain * surprise
+                state[base + LATERAL_RATE] += rate_gain * surprise / dt
         if accepted:
             state[base + HITS] = min(state[base + HITS] + 1.0, 99.0)
             state[base + MISSES] = 0.0
@@ -290,7 +294,8 @@ def model_world(state, scene, stage, stack, truth, who, kind, distance, speed, r
         seen = speed + state[ACTOR + PER_ACTOR * who + RATE]
         if state[OBSTACLE_WHO] == who:
             change = (seen - state[OBSTACLE_SPEED]) / stage.dt
-            gain = state[OBSTACLE_ACCELERATION] + stack.acceleration_gain * (change - state[OBSTACLE_ACCELERATION])
+            gain = state[OBSTACLE_ACCELERATION]
+            gain += stack.acceleration_gain * stage.dt * GAINS_HZ * (change - gain)
     if stack.free_space > 0.0:
         free = NO_OBSTACLE_M
         for actor in range(truth.shape[0]):
@@ -303,7 +308,8 @@ def model_world(state, scene, stage, stack, truth, who, kind, distance, speed, r
                 # occupied space has no speed of its own: it is told from how its distance changes; at first it stands
                 if abs(free - state[OBSTACLE_GAP]) < 5.0:
                     seen = speed + (free - state[OBSTACLE_GAP]) / stage.dt
-                    seen = state[OBSTACLE_SPEED] + stack.free_space_gain * (seen - state[OBSTACLE_SPEED])
+                    weight = stack.free_space_gain * stage.dt * GAINS_HZ
+                    seen = state[OBSTACLE_SPEED] + weight * (seen - state[OBSTACLE_SPEED])
                 else:
                     seen = 0.0
                 gain = 0.0
