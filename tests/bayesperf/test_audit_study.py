@@ -6,17 +6,15 @@ import pytest
 
 from credence.bayesperf.data import pmu, traces
 from credence.bayesperf.evaluate import audit_study
+from credence.bayesperf.evaluate.recorded import read
 from credence.bayesperf.model.relations import known_relations, parse_relation
 from credence.bayesperf.schedule.audit_rotation import audit_rotation
-from credence.bench import paths
 from credence.bench.errors import InputError
-
-RECORDED = "recorded-audit.parquet"
 
 
 @pytest.fixture(scope="module")
 def recorded():
-    return pd.read_parquet(paths.data_dir() / "bayesperf" / RECORDED)
+    return read("audit")
 
 
 def together(schedule, events, relation):

@@ -92,6 +92,19 @@ def test_scaled_counts_are_reckoned_less_exact(truth, tmp_path):
     assert 0 < correction.count_noise(read_log(path), events) < some < 0.5
 
 
+def test_scaling_noise_does_not_break_a_true_identity(truth, tmp_path):
+    """Few intervals have all events, and their counts are scaled from a quarter of the time: nothing can be said."""
+    rng = np.random.default_rng(1)
+    scaled = truth * np.exp(0.3 * rng.standard_normal(truth.shape))
+    frame = tidy(scaled, lambda k, event: event != "DOUBLE" and (k % 12 == 0 or event != "ALL"))
+    path = tmp_path / "log.csv"
+    frame.assign(running_fraction=np.where(frame["count"] == "", 0.0, 0.25)).to_csv(path, index=False)
+    found = correction.correct(read_log(path), relations("ALL = HIT + MISS"))
+    assert found.noise > 0.03
+    assert found.relations["verdict"].tolist() == ["not testable"]
+    assert "too noisy" in found.relations["reason"].iloc[0]
+
+
 def test_the_command_writes_both_files(log, tmp_path):
     known = tmp_path / "known.toml"
     known.write_text(

@@ -66,9 +66,11 @@ def test_the_command_tells_and_its_json_is_read_by_record(tmp_path):
     assert {"rank", "groups", "expected_error", "exact"} <= set(document)
     path = tmp_path / "plan.json"
     path.write_text(done.output)
-    always, groups = read_plan(path)
+    always, groups, derived = read_plan(path)
     assert always == ["SLOTS", "INST"]
     assert all(len(group) <= 3 for group in groups)
+    assert {*always, *derived}.union(*groups) == set(document["expected_error"])
+    assert not set(derived).intersection(*groups)
 
 
 def test_bad_input_is_named():

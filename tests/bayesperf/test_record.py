@@ -117,7 +117,10 @@ def test_events_are_split_at_the_commas_between_them():
 def test_a_plan_is_read(tmp_path):
     path = tmp_path / "plan.json"
     path.write_text(json.dumps({"rank": 2, "groups": [["a", "b"], ["a", "c"]], "fixed": ["f"]}))
-    assert record.read_plan(path) == (["f"], [["a", "b"], ["a", "c"]])
+    assert record.read_plan(path) == (["f"], [["a", "b"], ["a", "c"]], [])
+    told = {"groups": [["a"]], "fixed": ["f"], "expected_error": {"f": 0, "a": 0.1, "d": 0.2}}
+    path.write_text(json.dumps(told))
+    assert record.read_plan(path) == (["f"], [["a"]], ["d"])
     for text in ("{", "[]", "{}", '{"groups": []}', '{"groups": ["a"]}', '{"groups": [[1]]}', '{"groups": 3}'):
         path.write_text(text)
         with pytest.raises(InputError, match=r"plan\.json: "):
@@ -138,11 +141,28 @@ def test_the_command_writes_a_log_that_can_be_read(tmp_path):
         command(), [*arguments, "--events", "page-faults,minor-faults,context-switches,cpu-migrations", "--", *COMMAND]
     )
     assert done.exit_code == 0, done.output
-    assert "2 groups in turn: page-faults minor-faults context-switches | " in done.output
+    assert "4 groups in turn: page-faults minor-faults context-switches | " in done.output
     log = read_log(out)
     assert len(log.events) == 4
     assert log.counted.any(axis=0).all()
     assert not log.counted.all()
+
+
+@needs_perf
+def test_what_relations_give_is_not_counted_and_yet_in_the_log(tmp_path):
+    known = tmp_path / "known.toml"
+    known.write_text(
+        '[[relation]]\nname = "twice"\nkind = "eq"\nsource = "made up"\n'
+        "expression = \"'page-faults' = 'minor-faults' + 'major-faults'\"\n"
+    )
+    out = tmp_path / "log.csv"
+    arguments = ["--out", str(out), "--slice", "60", "--counters", "2", "--identities", str(known), "--events"]
+    done = CliRunner().invoke(command(), [*arguments, "page-faults,minor-faults,major-faults", "--", *COMMAND])
+    assert done.exit_code == 0, done.output
+    log = read_log(out)
+    (left,) = (event for event, seen in zip(log.events, log.counted.any(axis=0), strict=True) if not seen)
+    assert f"the same ones): {left}" in done.output
+    assert len(log.events) == 3
 
 
 def test_the_command_refuses_contradictions(tmp_path):

@@ -2,14 +2,10 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 from scipy import stats
 
-from credence.bayesperf.evaluate import sbc
+from credence.bayesperf.evaluate import recorded, sbc
 from credence.bayesperf.infer.nuts import Sampling, compile_window
-from credence.bench import paths
-
-RECORDED = paths.data_dir() / "bayesperf" / "recorded-sbc.parquet"
 
 
 def test_template_is_6_by_8_on_three_counters():
@@ -62,10 +58,9 @@ def test_overconfident_ranks_are_seen():
     assert table.loc["overconfident", "inside_90"] < 0.8
 
 
-@pytest.mark.skipif(not RECORDED.is_file(), reason="nothing recorded yet")
 class TestRecorded:
     def test_ranks_are_uniform(self):
-        ranks = pd.read_parquet(RECORDED)
+        ranks = recorded.read("sbc")
         assert list(ranks.columns) == list(sbc.COLUMNS)
         assert not ranks.duplicated(["scales", "set", "method", "quantity"]).any()
         table = sbc.uniformity(ranks)
@@ -77,7 +72,7 @@ class TestRecorded:
         assert (abs(nuts["inside_90"] - 0.9) < half).all()
 
     def test_one_row_comes_out_again(self):
-        ranks = pd.read_parquet(RECORDED)
+        ranks = recorded.read("sbc")
         fixed = ranks[ranks["scales"] == "fixed"]
         number = int(np.random.default_rng().choice(fixed["set"].unique()))
         window = sbc.template()

@@ -6,14 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from credence.bayesperf.evaluate import agreement, window_story, windows
+from credence.bayesperf.evaluate import agreement, recorded, window_story, windows
 from credence.bayesperf.figures import posterior as figures
 from credence.bayesperf.infer import nuts
 from credence.bayesperf.infer.windows import fast
-from credence.bench import paths
 from credence.bench.errors import InputError
-
-RECORDED = paths.data_dir() / "bayesperf" / "recorded-windows.parquet"
 
 
 def test_smoke_window_and_its_figure():
@@ -64,9 +61,8 @@ def test_shares_are_of_whole_programs():
     np.testing.assert_allclose(shares["wrong_found"], 1 - shares["true_believed"])
 
 
-@pytest.mark.skipif(not RECORDED.is_file(), reason="nothing recorded yet")
 class TestRecorded:
-    table = pd.read_parquet(RECORDED) if RECORDED.is_file() else None
+    table = recorded.read("windows")
 
     def test_chains_converged(self):
         assert (self.table["r_hat"] <= 1.01).all()

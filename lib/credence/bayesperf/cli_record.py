@@ -44,16 +44,18 @@ def record(
     if identities is not None and cpu:
         raise InputError("--identities and --cpu are both given; allowed: one of them, or none")
     if plan is not None:
-        always, groups = recorder.read_plan(plan)
+        always, groups, derived = recorder.read_plan(plan)
     else:
         if not events and recorder.has_pmu():
             raise InputError("--events is empty; allowed: events that perf list shows, separated by commas")
-        always, groups = _planned(recorder.split_events(events or SOFTWARE_EVENTS), counters, cpu, identities)
-    done = recorder.record(command, groups, always, slice)
+        always, groups, derived = _planned(recorder.split_events(events or SOFTWARE_EVENTS), counters, cpu, identities)
+    done = recorder.record(command, groups, always, slice, derived)
     for message in done.messages:
         typer.echo(message)
     write_csv(done.table, out)
     slices = done.table["time_s"].nunique() // recorder.READINGS
+    if derived:
+        typer.echo(f"not counted, since relations give them (`correct` needs the same ones): {', '.join(derived)}")
     shown = " | ".join(" ".join(group) for group in groups)
     typer.echo(f"{len(groups)} groups in turn: {shown}")
     typer.echo(f"wrote {len(done.table)} rows ({slices} slices) to {out}; next: credence bayesperf correct {out}")
@@ -61,20 +63,14 @@ def record(
 
 def _planned(
     events: list[str], counters: int | None, cpu: str, identities: Path | None
-) -> tuple[list[str], list[list[str]]]:
-    """Return the events that are always on, and the groups of the others, overlapping as the relations tell (§4.1)."""
-    from credence.bayesperf import schedule
-    from credence.bayesperf.data.pmu import Pmu, pmu
-    from credence.bayesperf.model.relations import known_relations, read_relations
-    from credence.bayesperf.schedule.constraints import as_groups
+) -> tuple[list[str], list[list[str]], list[str]]:
+    """Return the events that are always on, the groups of others, as `plan` recommends, and those not counted."""
+    from credence.bayesperf.model.relations import read_relations
+    from credence.bayesperf.schedule.planner import plan
 
-    if cpu:
-        relations, unit = known_relations(cpu), pmu(cpu, counters)
-    else:
-        if counters is not None and counters < 1:
-            raise InputError(f"--counters is {counters}; allowed: an integer >= 1")
-        relations = read_relations(identities) if identities is not None else ()
-        unit = Pmu("counters", counters or 4, ())
-    rows = schedule.markov_blanket(events, unit, relations)
-    fixed = [event for event in events if event in unit.fixed]
-    return fixed, [group for group in as_groups(rows, events, unit) if group] or [fixed]
+    if counters is not None and counters < 1:
+        raise InputError(f"--counters is {counters}; allowed: an integer >= 1")
+    made = plan(events, counters, cpu, None if identities is None else read_relations(identities))
+    fixed = [event for event in made.fixed if event in events]
+    groups = [list(group) for group in made.groups if group] or [fixed]
+    return fixed, groups, [event for event in events if not any(event in group for group in (fixed, *groups))]

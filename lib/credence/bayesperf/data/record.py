@@ -129,7 +129,11 @@ class _Rotation:
 
 
 def record(
-    command: Sequence[str], groups: Sequence[Sequence[str]], always: Sequence[str] = (), slice_ms: int = 200
+    command: Sequence[str],
+    groups: Sequence[Sequence[str]],
+    always: Sequence[str] = (),
+    slice_ms: int = 200,
+    derived: Sequence[str] = (),
 ) -> Recording:
     """Run a command and count its events by a schedule.
 
@@ -143,6 +147,8 @@ def record(
         Events that have counters of their own: always on.
     slice_ms : int
         Length of a slice [ms]; it is read READINGS times, at equal distances.
+    derived : sequence of str
+        Events that are not counted, because relations give them: their rows are empty.
 
     Returns
     -------
@@ -171,7 +177,7 @@ def record(
     watched = [CLOCK, *(event for event in events if can[event] and event != CLOCK)]
     rows = _run(command, watched, counted, fixed, max(slice_ms // READINGS, 10))
     table = pd.DataFrame(
-        [(at, event, *row.get(event, (float("nan"), 0.0))) for at, row in rows for event in events],
+        [(at, event, *row.get(event, (float("nan"), 0.0))) for at, row in rows for event in (*events, *derived)],
         columns=["time_s", "event", "count", "running_fraction"],
     )
     return Recording(table, tuple(messages))
@@ -303,19 +309,21 @@ def split_events(text: str) -> list[str]:
     return events
 
 
-def read_plan(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Read the groups of a plan.
+def read_plan(path: Path) -> tuple[list[str], list[list[str]], list[str]]:
+    """Read what a plan counts, and what it leaves to the relations.
 
     Parameters
     ----------
     path : Path
-        JSON as ``credence bayesperf plan --json`` writes it; of its keys, ``groups`` (lists of events) is needed and
-        ``fixed`` (events that are always on) may be there.
+        JSON as ``credence bayesperf plan --json`` writes it; of its keys, ``groups`` (lists of events) is needed;
+        ``fixed`` (events that are always on) and ``expected_error`` (with all events) may be there.
 
     Returns
     -------
     always : list of str
     groups : list of list of str
+    derived : list of str
+        Events that no group counts.
 
     Raises
     ------
@@ -332,7 +340,9 @@ def read_plan(path: Path) -> tuple[list[str], list[list[str]]]:
         isinstance(each, list) and all(isinstance(e, str) for e in each) for each in [*lists, always]
     ):
         raise InputError(f"{path}: no groups; allowed: JSON with 'groups', a list of lists of events")
-    return always, groups
+    listed = document.get("expected_error")
+    listed = listed if isinstance(listed, dict) else {}
+    return always, groups, [event for event in listed if not any(event in group for group in (always, *groups))]
 
 
 def write_recording(recording: Recording, out: Path) -> None:

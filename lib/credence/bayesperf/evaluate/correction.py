@@ -11,7 +11,7 @@ import pandas as pd
 from credence.bayesperf.data.log_cells import Log
 from credence.bayesperf.data.observations import Observations, from_readings
 from credence.bayesperf.infer import Posterior, Settings, smooth
-from credence.bayesperf.infer.audit import Audit, Screened, screen
+from credence.bayesperf.infer.audit import Audit, AuditSettings, Screened, screen
 from credence.bayesperf.model.relations import Relation, determined, eliminated, matrix
 
 LEVEL = 0.9
@@ -63,9 +63,9 @@ def correct(log: Log, relations: Sequence[Relation] = (), settings: Settings | N
     settings = settings or Settings()
     known = [event for place, event in enumerate(log.events) if np.isfinite(log.count[:, place]).any()]
     observed = _observations(log, known)
-    screened = screen(observed, relations)
-    noise = count_noise(log, known)
-    settings = replace(settings, read_noise=max(settings.read_noise, noise))
+    settings = replace(settings, read_noise=max(settings.read_noise, count_noise(log, known)))
+    # the audit must not take for a broken relation what is only the scaling's noise
+    screened = screen(observed, relations, AuditSettings(read_noise=max(AuditSettings.read_noise, settings.read_noise)))
     kept = [audit.relation for audit in screened.audits if _use(audit) == "used"]
     usable = _reachable(log, known, eliminated(kept, log.events))
     observations = observed if usable == known else _observations(log, usable)

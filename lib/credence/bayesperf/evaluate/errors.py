@@ -1,7 +1,7 @@
 """Errors over the number of events: the recorded study, and the metrics that claims are judged by.
 
 ``python -m credence.bayesperf.evaluate.errors --out FOLDER`` runs every part that is not in the folder yet and writes
-``FOLDER/recorded-errors.parquet``, which goes into git as ``data/bayesperf``.
+``FOLDER/recorded-errors.parquet``; ``evaluate.recorded`` puts that into git.
 """
 
 from __future__ import annotations

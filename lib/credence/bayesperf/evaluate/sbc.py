@@ -5,8 +5,8 @@ posterior must be uniform. A sampler that does not converge, a model that is cod
 or an approximation that is too sure of itself each show as ranks that are not. The truth is drawn by
 `model.window.simulate`, which shares nothing with the PyMC model but the matrices.
 
-``python -m credence.bayesperf.evaluate.sbc --sets 200 --out data/bayesperf/recorded-sbc.parquet`` records the ranks,
-with ``--fixed-scales`` those of the fast path too, in the same file; run again, it goes on where it stopped.
+``python -m credence.bayesperf.evaluate.sbc --sets 200 --out FILE`` records the ranks, with ``--fixed-scales`` those of
+the fast path too, in the same file; run again, it goes on where it stopped. ``evaluate.recorded`` puts it into git.
 """
 
 from __future__ import annotations

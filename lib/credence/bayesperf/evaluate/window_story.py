@@ -17,7 +17,7 @@ from credence.bayesperf.model.relations import known_relations
 from credence.bayesperf.schedule.audit_rotation import audit_rotation
 from credence.bayesperf.schedule.rotation import repeat
 from credence.bayesperf.world.replay import replay
-from credence.bench import paths, seeds
+from credence.bench import seeds
 from credence.bench.errors import choose
 
 Z90 = 1.6448536269514722
@@ -96,11 +96,6 @@ def wrong_identity(machine: str, program: str, name: str, event: str, error: flo
     ]
     columns = ["relation", "probability", "verdict", "suspect", "factor", "slices"]
     return pd.DataFrame(rows, columns=columns).sort_values("probability", ignore_index=True)
-
-
-def recorded(name: str) -> pd.DataFrame:
-    """Return a recorded table of this paper: ``audit``, ``sbc`` or ``windows``."""
-    return pd.read_parquet(paths.data_dir() / "bayesperf" / f"recorded-{name}.parquet")
 
 
 def audit_shares(frame: pd.DataFrame, case: str, draws: int, seed: int = 0) -> dict[str, np.ndarray]:

@@ -1,7 +1,7 @@
 """Windows of real traces by NUTS and by the fast path: how far they agree, and what each costs.
 
-``python -m credence.bayesperf.evaluate.windows --out data/bayesperf/recorded-windows.parquet`` records all cases that
-are not in the file yet, one row each.
+``python -m credence.bayesperf.evaluate.windows --out FILE`` records all cases that are not in the file yet, one row
+each; ``evaluate.recorded`` puts the file into git.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.special import logsumexp
+from scipy.special import betaln, logsumexp
 from scipy.stats import norm
 
 from credence.bayesperf.data.observations import Observations
@@ -46,6 +46,8 @@ class AuditSettings:
         The error that a test over time must be able to see, as a share of a coefficient.
     visible : float
         Standard errors at which an error is seen against the belief that relations hold.
+    torn : float
+        Share of the slices in which a true order is violated because its events are not read at the same time.
     """
 
     beliefs: Beliefs = field(default_factory=Beliefs)
@@ -58,6 +60,7 @@ class AuditSettings:
     broken: float = 0.1
     clear: float = 0.05
     visible: float = 4.0
+    torn: float = 0.005
 
 
 @dataclass(frozen=True)
@@ -254,11 +257,14 @@ def judge_mean(relation: Relation, found: Residuals, settings: AuditSettings, ev
     return Audit(relation, probability, evidence, verdict, number, float(mean / size), "", 1.0, visible, reason)
 
 
-def _mean_is_zero(mean: float, error: float, size: float, beliefs: Beliefs) -> float:
-    """Return the probability that a mean with this standard error is that of 0, and not of an error of the relation."""
+def _mean_is_zero(mean: float, error: float, size: float, beliefs: Beliefs, told: float = 0.0) -> float:
+    """Return the probability that a mean with this standard error is that of 0, and not of an error of the relation.
+
+    `told` is the log odds that something else adds.
+    """
     spreads = np.sqrt(error**2 + (np.array(beliefs.factor_scales) * size) ** 2)
     log_wrong = logsumexp(norm.logpdf(mean, 0, spreads)) - np.log(len(spreads))
-    odds = np.log(beliefs.holds / (1 - beliefs.holds)) + norm.logpdf(mean, 0, error) - log_wrong
+    odds = np.log(beliefs.holds / (1 - beliefs.holds)) + norm.logpdf(mean, 0, error) - log_wrong + told
     return float(1 / (1 + np.exp(-np.clip(odds, -700, 700))))
 
 
@@ -266,17 +272,20 @@ def judge_order(relation: Relation, found: Residuals, noise: float | None, setti
     """Return the audit of an inequality: slices that violate it beyond the noise speak against it.
 
     Under *holds* the true residual is at most 0, at worst 0 itself; otherwise it may be anything up to the relation's
-    size. A slice above 0 speaks against the order as far as the second makes it likelier than the first. Slices in
-    which the order is kept say little, since they are all alike: together they count as one. Small violations that add
-    up are those of an identity whose smaller side is too large by a factor. In a run that does not show its noise
-    (None; counts that perf scaled are off by far more than a reading) only the mean speaks, against its scatter.
+    size. A slice above 0 counts as a violation as far as the second makes it likelier than the first. A few of many are
+    no refutation, since events are read one after the other: under *holds* a share `torn` of the slices is violated,
+    otherwise any share, all equally likely. That an order is kept throughout says little, since slices are alike, and
+    counts as one. Small violations that add up are those of an identity whose smaller side is too large by a factor. In
+    a run that does not show its noise (None; counts that perf scaled are off by far more than a reading) only the mean
+    speaks, against its scatter.
     """
     beliefs = settings.beliefs
     above = float((found.residual > 0).mean())
     share = float(found.residual.sum() / max(found.size.sum(), 1e-300))
     if noise is None:
         mean, error = found.residual.mean(), found.residual.std(ddof=1) / np.sqrt(len(found.residual))
-        probability = _mean_is_zero(max(float(mean), 0.0), max(error, 1e-300), float(found.size.mean()), beliefs)
+        told = np.log(2) if above <= 0.5 else 0.0
+        probability = _mean_is_zero(max(float(mean), 0.0), max(error, 1e-300), float(found.size.mean()), beliefs, told)
         verdict = _verdict(probability, settings)
         reason = f"violated in {above:.1%} of {len(found.residual)} slices of unknown noise, by {share:+.1%} in all"
         return Audit(relation, probability, TOGETHER, verdict, len(found.residual), share, "", 1.0, {}, reason)
@@ -284,9 +293,11 @@ def judge_order(relation: Relation, found: Residuals, noise: float | None, setti
     just = log_student(np.zeros(len(scale)), scale, beliefs.degrees)
     fall = log_student(np.maximum(found.residual, 0), scale, beliefs.degrees) - just
     room = np.maximum(just + np.log(2 * np.maximum(found.size, 1e-300)), 0)  # what a size far above the noise allows
-    against = np.minimum(fall + room, 0.0).sum()
-    for_it = np.log(2) if (found.residual <= 0).mean() > 0.5 else 0.0
-    odds = np.log(beliefs.holds / (1 - beliefs.holds)) + for_it + against
+    number = len(scale)
+    violations = float((1 - np.exp(np.minimum(fall + room, 0.0))).sum())
+    kept = number - violations
+    told = violations * np.log(settings.torn) + kept * np.log1p(-settings.torn) - betaln(violations + 1, kept + 1)
+    odds = np.log(beliefs.holds / (1 - beliefs.holds)) + min(told, np.log(2))
     probability = float(1 / (1 + np.exp(-np.clip(odds, -700, 700))))
     pooled = weigh(found.residual, found.size[:, None], found.weight, noise, beliefs, found.floor, other=False)
     if pooled.factor[0] > 0:
