@@ -37,6 +37,12 @@ def test_blames_are_explained_by_any_event_and_just_after_it():
     assert scoring.explained(blames, EVENTS).tolist() == [True, True, False, False, True]
 
 
+def test_strain_of_the_usual_load_explains_blames_of_its_unit():
+    blames = frame((30, 5), (31, 5), (30, 9))
+    strain = scoring.keys([30], [5])
+    assert scoring.explained(blames, EVENTS, strain=strain).tolist() == [True, False, False]
+
+
 def test_blames_of_one_component_with_small_gaps_are_one_alarm():
     blames = frame((1, 5), (2, 5), (4, 5), (7, 5), (4, 6), (11, 5))
     found = scoring.alarms(blames, EVENTS).sort_values(["component", "first"])
@@ -88,7 +94,7 @@ def windows_with_a_dead_target(here, number):
     target = here.full.index(["scratch_ost_9"])[0]
     event = pd.DataFrame({"culprit": [target], "fault": ["target"], "first": [2], "last": [5], "loss": [1.0]})
     table = windows.losses(here.full, event, 0, number)
-    return int(target), windows.draw(here.what, table, windows.NO_BREAKS, np.random.default_rng(2))
+    return int(target), windows.draw(here.what, table, windows.NO_BREAKS, np.random.default_rng(2))[:2]
 
 
 @pytest.mark.parametrize("temporal", [False, True])
@@ -118,7 +124,7 @@ def test_of_a_group_with_one_silent_router_the_mixture_finds_one_dead_the_or_all
     router = here.full.index(["lnet_5"])[0]
     event = pd.DataFrame({"culprit": [router], "fault": ["router"], "first": [0], "last": [3], "loss": [0.25]})
     table = windows.losses(here.full, event, 0, 3)
-    succeeded, missing = windows.draw(here.what, table, windows.NO_BREAKS, np.random.default_rng(2))
+    succeeded, _, _ = windows.draw(here.what, table, windows.NO_BREAKS, np.random.default_rng(2))
     paths = here.full.paths(here.what.client, here.what.target, here.what.operation)
     settings = Ours(lnet=lnet)
     prepared = localising.prepare(paths, here.what.sent, settings)

@@ -67,7 +67,7 @@ def test_the_first_components_are_those_of_the_topology_without_routers(system):
 
 
 def test_a_healthy_system_loses_what_figure_6_says(system, what, events):
-    succeeded, missing = windows.month(system, what, events.iloc[:0], 0, 3, NO_BREAKS, windows=300)
+    succeeded, missing, _ = windows.month(system, what, events.iloc[:0], 0, 3, NO_BREAKS, windows=300)
     assert missing.sum() == 0
     lost = 1 - succeeded.sum() / (300 * what.sent.sum())
     assert lost == pytest.approx(calibration.shares_lost()["normal"], rel=0.2)
@@ -76,7 +76,7 @@ def test_a_healthy_system_loses_what_figure_6_says(system, what, events):
 def test_dispersion_and_correlation_move_the_scatter_not_the_mean(system, what, events):
     lost = {}
     for name, breaks in (("plain", NO_BREAKS), ("broken", replace(NO_BREAKS, dispersion=4.0, correlation=1.0))):
-        succeeded, _ = windows.month(system, what, events.iloc[:0], 0, 3, breaks, windows=400)
+        succeeded, _, _ = windows.month(system, what, events.iloc[:0], 0, 3, breaks, windows=400)
         lost[name] = (what.sent - succeeded).sum(axis=1)
     assert lost["broken"].mean() == pytest.approx(lost["plain"].mean(), rel=0.15)
     assert lost["broken"].std() > 1.5 * lost["plain"].std()
@@ -84,7 +84,7 @@ def test_dispersion_and_correlation_move_the_scatter_not_the_mean(system, what, 
 
 def test_a_dead_target_loses_every_probe_and_nobody_elses(system, what, events):
     row = events[(events["fault"] == "target") & (events["loss"] == 1)].iloc[[0]].assign(first=2, last=4)
-    succeeded, _ = windows.month(system, what, row, 0, 3, NO_BREAKS, windows=6)
+    succeeded, _, _ = windows.month(system, what, row, 0, 3, NO_BREAKS, windows=6)
     hit = what.target == row["culprit"].iloc[0]
     assert succeeded[2:4, hit].sum() == 0
     assert succeeded[2:4, ~hit].sum() > 0.99 * what.sent[~hit].sum() * 2
@@ -93,7 +93,7 @@ def test_a_dead_target_loses_every_probe_and_nobody_elses(system, what, events):
 
 def test_blocked_launchers_turn_losses_into_missing_probes(system, what, events):
     row = events[(events["fault"] == "target") & (events["loss"] == 1)].iloc[[0]].assign(first=0, last=6)
-    succeeded, missing = windows.month(system, what, row, 0, 3, replace(NO_BREAKS, blocked=1.0), windows=6)
+    succeeded, missing, _ = windows.month(system, what, row, 0, 3, replace(NO_BREAKS, blocked=1.0), windows=6)
     assert (succeeded + missing == what.sent).all()
 
 

@@ -73,14 +73,15 @@ class Replay:
     def __init__(self, here: Scene, chosen: dict[str, tuple[str, Ours]]):
         self.here, self.chosen = here, chosen
         self.blames: dict[str, list[pd.DataFrame]] = {name: [] for name in chosen}
-        self.prepared = {}
+        self.prepared, self.strain = {}, []
         for name, (which, settings) in chosen.items():
             system = getattr(here, which)
             paths = system.paths(here.what.client, here.what.target, here.what.operation)
             self.prepared[name] = localising.prepare(paths, here.what.sent, settings)
 
-    def month(self, number: int, succeeded: np.ndarray, missing: np.ndarray) -> None:
+    def month(self, number: int, succeeded: np.ndarray, missing: np.ndarray, strain: np.ndarray) -> None:
         """Localise one month in every variant."""
+        self.strain.append(contest.strained(self.here.full, strain, number * issues.MONTH))
         for name, (_, settings) in self.chosen.items():
             found = localising.blamed(self.prepared[name], self.here.what.sent, succeeded, missing, settings)
             self.blames[name].append(found.assign(window=found["window"] + number * issues.MONTH))
@@ -103,14 +104,18 @@ def entrants(table: pd.DataFrame) -> dict[str, tuple[str, object]]:
     return found
 
 
-def by_month(blames: pd.DataFrame, events: pd.DataFrame, months: int) -> pd.DataFrame:
-    """Return alarms a month: ``alarms``, ``false`` (nothing explains them), ``long``, ``long_false`` (> 30 min)."""
-    found = scoring.alarms(blames, events)
+def by_month(blames: pd.DataFrame, events: pd.DataFrame, strain, months: int) -> pd.DataFrame:
+    """Return alarms a month: all, of an event, of nothing; and those over half an hour, all and of nothing."""
+    found = scoring.alarms(blames, events, strain)
     found["month"] = found["first"] // issues.MONTH
     found["long"] = found["last"] - found["first"] > scoring.JUDGED
     groups = found.assign(false=~found["true"], long_false=found["long"] & ~found["true"]).groupby("month")
     counts = groups.agg(
-        alarms=("true", "size"), false=("false", "sum"), long=("long", "sum"), long_false=("long_false", "sum")
+        alarms=("true", "size"),
+        event=("event", "sum"),
+        false=("false", "sum"),
+        long=("long", "sum"),
+        long_false=("long_false", "sum"),
     )
     return counts.reindex(range(months)).fillna(0).astype(int).reset_index()
 
@@ -139,10 +144,11 @@ def judged(here: Scene, table: pd.DataFrame, months: int, sampled: int = contest
     replay = Replay(here, variants(settings))
     data = contest.sample(here.full, here.what, events, months, seed, breaks, sampled, replay.month)
     rows, quiet, counts = [], [], []
+    strain = np.concatenate(replay.strain)
     for name in replay.chosen:
         blames = replay.all(name)
         rows.append(scoring.hits(data.known, blames).assign(method=name))
-        counts.append(by_month(blames, events, months).assign(method=name))
+        counts.append(by_month(blames, events, strain, months).assign(method=name))
     for label, (name, setting) in entrants(table).items():
         if keep is not None and label not in keep:
             continue
@@ -175,7 +181,9 @@ def again(
         span = slice(max(first - start, 0), None)
         parts.append((counts[0][span], counts[1][span]))
     succeeded, missing = (np.concatenate([each[k] for each in parts]) for k in (0, 1))
-    data = contest.Sample(np.arange(first, last), succeeded, missing, row, events, np.zeros(0, int), 1.0)
+    data = contest.Sample(
+        np.arange(first, last), succeeded, missing, row, events, np.zeros(0, int), 1.0, np.zeros(0, int)
+    )
     known = entrants(table)
     found = []
     for label in labels:

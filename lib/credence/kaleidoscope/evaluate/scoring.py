@@ -13,10 +13,12 @@ import pandas as pd
 JUDGED = 6
 GAP = 2
 PER_DAY = 288
+STRIDE = 4096
 
 
-def _keys(window, component) -> np.ndarray:
-    return np.asarray(window, np.int64) * 4096 + np.asarray(component, np.int64)
+def keys(window, component) -> np.ndarray:
+    """Return one number for each window and component [n]."""
+    return np.asarray(window, np.int64) * STRIDE + np.asarray(component, np.int64)
 
 
 def hits(issues: pd.DataFrame, blames: pd.DataFrame) -> pd.DataFrame:
@@ -42,7 +44,7 @@ def hits(issues: pd.DataFrame, blames: pd.DataFrame) -> pd.DataFrame:
         for c in row.answers
     ]
     table = pd.DataFrame(rows, columns=["event", "window", "component"])
-    found = table[np.isin(_keys(table["window"], table["component"]), _keys(blames["window"], blames["component"]))]
+    found = table[np.isin(keys(table["window"], table["component"]), keys(blames["window"], blames["component"]))]
     by_event = found.groupby("event")["window"]
     width = (issues["last"] - issues["first"]).clip(upper=JUDGED).to_numpy()
     event = issues["event"].to_numpy()
@@ -53,7 +55,7 @@ def hits(issues: pd.DataFrame, blames: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def explained(blames: pd.DataFrame, events: pd.DataFrame, slack: int = 1) -> np.ndarray:
+def explained(blames: pd.DataFrame, events: pd.DataFrame, slack: int = 1, strain=()) -> np.ndarray:
     """Return which blames some event explains: its component among the answers, its window in the event [blames].
 
     Parameters
@@ -62,20 +64,23 @@ def explained(blames: pd.DataFrame, events: pd.DataFrame, slack: int = 1) -> np.
         All events, also those that operators don't know.
     slack : int
         Windows after its end in which an event still explains blames.
+    strain : array_like of int
+        :func:`keys` of windows and components that lose probes by their usual load.
     """
     if not len(blames):
         return np.zeros(0, bool)
     low, high = blames["window"].min(), blames["window"].max()
     here = events[(events["first"] <= high) & (events["last"] + slack > low)]
-    width = (here["last"] - here["first"] + slack).to_numpy()
-    sizes = here["answers"].map(len).to_numpy()
+    width = (here["last"] - here["first"] + slack).to_numpy(np.int64)
+    sizes = np.array([len(each) for each in here["answers"]], np.int64)
     event = np.repeat(np.arange(len(here)), width)
     window = here["first"].to_numpy()[event] + _counter(width)
     pair = np.repeat(np.arange(len(window)), sizes[event])
     flat = np.concatenate([np.asarray(each) for each in here["answers"]]) if len(here) else np.zeros(0, int)
     start = np.concatenate([[0], np.cumsum(sizes)])
     component = flat[start[event[pair]] + _counter(sizes[event])]
-    return np.isin(_keys(blames["window"], blames["component"]), _keys(window[pair], component))
+    wanted = keys(blames["window"], blames["component"])
+    return np.isin(wanted, keys(window[pair], component)) | np.isin(wanted, np.asarray(strain, np.int64))
 
 
 def _counter(widths: np.ndarray) -> np.ndarray:
@@ -84,16 +89,18 @@ def _counter(widths: np.ndarray) -> np.ndarray:
     return np.arange(total) - np.repeat(np.cumsum(widths) - widths, widths)
 
 
-def alarms(blames: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
-    """Merge blames into alarms.
+def alarms(blames: pd.DataFrame, events: pd.DataFrame, strain=()) -> pd.DataFrame:
+    """Merge blames into alarms; arguments as for :func:`explained`.
 
     Returns
     -------
     pandas.DataFrame
-        ``component``, ``first``, ``last`` (window, excluded), ``windows`` blamed, ``true`` (some event explains at
-        least one of its blames).
+        ``component``, ``first``, ``last`` (window, excluded), ``windows`` blamed, ``event`` (some event explains
+        at least one of its blames), ``true`` (an event does, or strain).
     """
-    table = blames.assign(true=explained(blames, events)).sort_values(["component", "window"], ignore_index=True)
+    event = explained(blames, events)
+    table = blames.assign(event=event, true=event | explained(blames, events.iloc[:0], 1, strain))
+    table = table.sort_values(["component", "window"], ignore_index=True)
     new = (table["component"].diff() != 0) | (table["window"].diff() > GAP)
     groups = table.groupby(new.cumsum(), sort=False)
     return pd.DataFrame(
@@ -102,6 +109,7 @@ def alarms(blames: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
             "first": groups["window"].min(),
             "last": groups["window"].max() + 1,
             "windows": groups["window"].count(),
+            "event": groups["event"].any(),
             "true": groups["true"].any(),
         }
     ).reset_index(drop=True)
@@ -123,8 +131,8 @@ def filtered(found: pd.DataFrame, reliability: np.ndarray | None = None) -> pd.D
 
 def onsets(now: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
     """Return blames of windows that the window before did not have: `before` holds the windows 1 earlier."""
-    old = _keys(before["window"] + 1, before["component"])
-    return now[~np.isin(_keys(now["window"], now["component"]), old)]
+    old = keys(before["window"] + 1, before["component"])
+    return now[~np.isin(keys(now["window"], now["component"]), old)]
 
 
 def wilson(hit: int, count: int, level: float = 0.95) -> tuple[float, float]:

@@ -171,6 +171,8 @@ def month(system, what: Plan, events, number: int, seed: int, breaks: Breaks | N
     -------
     succeeded, missing : numpy.ndarray [windows, cells]
         int8.
+    strain : numpy.ndarray [windows, units]
+        Share of probes that each storage unit loses by its usual load (Fig. 9, from 5 to 65); no event of the table.
     """
     rng = seeds.generator(seed, "kaleidoscope windows", number)
     table = losses(system, routed(events, breaks or Breaks(), seed), number * MONTH, windows)
@@ -186,7 +188,7 @@ def routed(events, breaks: Breaks, seed: int):
 
 
 def draw(what: Plan, table: np.ndarray, breaks: Breaks, rng: np.random.Generator):
-    """Draw counts of windows, given what events lose [windows, places + 1]; result as for :func:`month`."""
+    """Draw windows, given what events lose [windows, places + 1]; result as for :func:`month`."""
     usual = calibration.draw_loads(4096, rng, calibration.IDLE_LOAD, calibration.OVERLOAD)
     share = calibration.share_of_loads(calibration.IDLE_LOAD, calibration.OVERLOAD)
     strain = calibration.loss_at_load(usual)
@@ -225,6 +227,7 @@ def _draw(
     windows, cells = table.shape[0], len(sent)
     succeeded = np.empty((windows, cells), np.int8)
     missing = np.empty((windows, cells), np.int8)
+    strain_of = np.zeros((windows, len(units)), np.float32)
     places = table.shape[1]
     loss = np.zeros(places)
     left = np.zeros(places, np.int32)
@@ -240,6 +243,7 @@ def _draw(
                 left[u] = 1 + int(rng.exponential(spell - 0.5))
                 strained[u] = strain[int(rng.random() * len(strain))]
             usual = strained[u] if left[u] > 0 else 0.0
+            strain_of[w, u - units[0]] = usual
             loss[u] = 1 - (1 - usual) * (1 - table[w, u])
         for p in range(places):
             if p < units[0]:
@@ -263,4 +267,4 @@ def _draw(
             waiting = _binomial(lost, blocked, rng) if lost > 0 else 0
             succeeded[w, c] = n - lost - never
             missing[w, c] = never + waiting
-    return succeeded, missing
+    return succeeded, missing, strain_of
