@@ -26,7 +26,7 @@ def test_the_queue_follows_figure_9_up_to_a_load_of_200():
 
 
 def test_a_load_below_that_of_single_jobs_is_refused():
-    with pytest.raises(InputError, match="load is 0.1"):
+    with pytest.raises(InputError, match=r"load is 0\.1"):
         queueing.probe_times(0.1, 10, np.random.default_rng(1))
 
 

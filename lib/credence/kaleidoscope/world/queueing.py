@@ -1,8 +1,8 @@
 """A small queue that explains Fig. 9: why the mean completion time grows with the load, and its tail even more.
 
 A queue that is steadily L jobs long would delay every probe alike; Fig. 9's 99th percentile is 15 times the mean at
-load 100. Jobs that come in batches do that: the server is busy only a fifth of the time (the share of slow probes read off
-Fig. 9 hardly moves between loads 10 and 200), and a probe that meets a batch waits for what is left of it. With
+load 100. Jobs that come in batches do that: the server is busy only a fifth of the time (the share of slow probes read
+off Fig. 9 hardly moves between loads 10 and 200), and a probe that meets a batch waits for what is left of it. With
 geometric batches of mean b, utilisation rho and mean service s (Poisson batches, one server, exponential service):
 
     load L = rho b / (1 - rho)      P(wait > t) = rho exp(-t / tau)      tau = b s / (1 - rho) = L s / rho

@@ -17,12 +17,14 @@ from credence.kaleidoscope.world import calibration
 METRICS = ("load", "await_ms", "stall")
 
 FAULT_LINES = {
-    "target": ("blk_update_request: I/O error, dev sdc, sector {n}", "md/raid:md{n}: Disk failure on sdc, disabling device",
+    "target": ("blk_update_request: I/O error, dev sdc, sector {n}",
+               "md/raid:md{n}: Disk failure on sdc, disabling device",
                "Buffer I/O error on dev md{n}, logical block {n}"),
     "server": ("kernel: Kernel panic - not syncing: Fatal exception", "heartbeat: WARN: node oss{n}: is dead",
                "mce: [Hardware Error]: Machine check events logged"),
     "pair": ("heartbeat: WARN: node oss{n}: is dead", "LustreError: {n}: failover failed, rc = -19"),
-    "metadata": ("LustreError: {n}: mdt_handle: operation failed with -5", "Buffer I/O error on dev md{n}, logical block {n}"),
+    "metadata": ("LustreError: {n}: mdt_handle: operation failed with -5",
+                 "Buffer I/O error on dev md{n}, logical block {n}"),
     "network": ("LNetError: {n}: timed out tx for peer, error -110", "ib0: link down"),
     "router": ("LNetError: {n}: timed out tx for peer, error -110", "LNet: router {n}: dropped, queue full, error"),
     "client": ("Kernel panic - not syncing: Out of memory", "LustreError: {n}: evicted, error -108"),
