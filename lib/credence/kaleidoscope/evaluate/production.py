@@ -120,6 +120,14 @@ def by_month(blames: pd.DataFrame, events: pd.DataFrame, strain, months: int) ->
     return counts.reindex(range(months)).fillna(0).astype(int).reset_index()
 
 
+def only_routers(here: Scene, known: pd.DataFrame) -> pd.DataFrame:
+    """Return the issues of routers, with the routers of the group as the only answers."""
+    rows = known[known["fault"] == "router"].copy()
+    routers = set(here.full.of_kind("router").tolist())
+    rows["answers"] = [tuple(c for c in each if c in routers) for each in rows["answers"]]
+    return rows
+
+
 def judged(here: Scene, table: pd.DataFrame, months: int, sampled: int = contest.SAMPLED, seed: int = SEED,
            breaks: Breaks | None = None, keep=None) -> dict[str, pd.DataFrame]:  # fmt: skip
     """Replay the judged months.
@@ -148,6 +156,8 @@ def judged(here: Scene, table: pd.DataFrame, months: int, sampled: int = contest
     for name in replay.chosen:
         blames = replay.all(name)
         rows.append(scoring.hits(data.known, blames).assign(method=name))
+        if replay.chosen[name][0] == "full":
+            rows.append(scoring.hits(only_routers(here, data.known), blames).assign(method=f"{name}, group named"))
         counts.append(by_month(blames, events, strain, months).assign(method=name))
     for label, (name, setting) in entrants(table).items():
         if keep is not None and label not in keep:
