@@ -229,7 +229,7 @@ def test_known_cpus_without_a_mirror(monkeypatch):
         # the known false positive: the fixed counters' numbers read as a mask
         assert not any("CPU_CLK_UNHALTED.REF_TSC" in r.coefficients for r in equal)
     for cpu in ("zen3", "power9"):
-        with pytest.raises(InputError, match=f"'{cpu}'.*GPL-2.0.*CREDENCE_MIRROR.*skylakex"):
+        with pytest.raises(InputError, match=f"'{cpu}'.*GPL-2.0.*skylakex.*CREDENCE_MIRROR"):
             known_relations(cpu)
     with pytest.raises(InputError, match="did you mean 'skylakex'"):
         known_relations("skylake")

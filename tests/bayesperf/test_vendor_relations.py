@@ -1,9 +1,8 @@
 """Relations from made-up vendor files; those of the real files where CREDENCE_MIRROR names them."""
 
-import json
-
 import pytest
 
+from credence.bayesperf.data import vendor
 from credence.bayesperf.model import extract, metric_rules, umask, vendor_files
 from credence.bayesperf.model.relations import known_relations, read_relations
 from credence.bench import paths
@@ -51,10 +50,9 @@ EVENTS = [
 
 
 @pytest.fixture
-def relations(tmp_path):
-    path = tmp_path / "events.json"
-    path.write_text(json.dumps({"Header": {}, "Events": EVENTS}))
-    return umask.umask_relations(vendor_files.event_codes(path), "made up")
+def relations():
+    codes = vendor_files.event_codes({"Header": {}, "Events": EVENTS}, "events.json")
+    return umask.umask_relations(codes, "made up")
 
 
 def texts(relations, kind):
@@ -173,10 +171,9 @@ PRESET,PAPI_F,DERIVED_SUB,X:ALL,Y:ONE,Y:TWO
 """
 
 
-def test_presets_are_sums_of_their_cpu_s_blocks(tmp_path):
-    path = tmp_path / "papi.csv"
-    path.write_text(PAPI)
-    found = {name: dict(form.coefficients) for name, form in vendor_files.presets(path, ("two",)).items()}
+def test_presets_are_sums_of_their_cpu_s_blocks():
+    lines = PAPI.splitlines()
+    found = {name: dict(form.coefficients) for name, form in vendor_files.presets(lines, ("two",)).items()}
     assert found == {
         "PAPI_A": {"X:ALL": 1},
         "PAPI_B": {"X:ALL": 1, "Y:ONE": 1},
@@ -184,22 +181,16 @@ def test_presets_are_sums_of_their_cpu_s_blocks(tmp_path):
         "PAPI_F": {"X:ALL": 1, "Y:ONE": -1, "Y:TWO": -1},
     }
     with pytest.raises(InputError, match="nothing for three"):
-        vendor_files.presets(path, ("three",))
+        vendor_files.presets(lines, ("three",))
 
 
-def test_files_that_cannot_be_read_are_named(tmp_path):
-    path = tmp_path / "bad.json"
-    path.write_text("{")
-    with pytest.raises(InputError, match=r"bad\.json"):
-        vendor_files.metrics(path)
-    path.write_text('[{"MetricName": "m", "MetricExpr": "A +"}]')
+def test_files_that_cannot_be_read_are_named():
+    with pytest.raises(InputError, match=r"bad\.json: no list of Metrics"):
+        vendor_files.metrics({"Events": []}, "bad.json")
     with pytest.raises(InputError, match=r"bad\.json, metric 'm'.*its end"):
-        vendor_files.metrics(path)
-    path.write_text('[{"EventName": "E", "EventCode": "0x1", "UMask": "zz"}]')
+        vendor_files.metrics([{"MetricName": "m", "MetricExpr": "A +"}], "bad.json")
     with pytest.raises(InputError, match=r"bad\.json, event 'E'"):
-        vendor_files.event_codes(path)
-    with pytest.raises(InputError, match=r"no file perfmon_intel/skylakex_core\.json"):
-        extract.extract("skylakex", tmp_path)
+        vendor_files.event_codes([{"EventName": "E", "EventCode": "0x1", "UMask": "zz"}], "bad.json")
 
 
 def test_the_command_says_what_is_missing(monkeypatch, capsys):
@@ -237,9 +228,10 @@ def test_tables_in_git_are_what_the_files_yield(cpu):
 
 @pytest.mark.third_party
 def test_every_metric_of_the_mirror_is_read():
-    folder = paths.mirror() / "bayesperf"
-    files = [*folder.glob("linux_pmu_events/*/*.json"), *folder.glob("perfmon_intel/*metrics*.json")]
-    assert sum(len(vendor_files.metrics(path)) for path in files) == 1901
+    files = [pair for cpu in vendor.PMU_EVENTS for pair in vendor.pmu_events(cpu).items()]
+    intel = [pair for cpu in vendor.PERFMON for pair in vendor.perfmon(cpu).items()]
+    files += [(name, document) for name, document in intel if "metrics" in name]
+    assert sum(len(vendor_files.metrics(document, name)) for name, document in files) == 1901
     # none of them is under the BSD licence but Intel's: only those may become a table in git
     with pytest.raises(InputError, match=r"GPL-2\.0"):
         extract.table(extract.extract("power9"))

@@ -25,7 +25,7 @@ from credence.bayesperf.schedule.rotation import repeat
 from credence.bayesperf.world.replay import replay
 from credence.bench.errors import InputError
 from credence.bench.seeds import generator
-from credence.bench.tables import check_target
+from credence.bench.tables import check_target, write_parquet
 
 ERRORS = (0.01, 0.02, 0.03, 0.04, 0.05)
 # Name, events of the vendor's list (None: all of the plugin's), skid, all events in every slice.
@@ -160,7 +160,7 @@ def record(out: Path, counters: int = 8, seed: int = 0) -> pd.DataFrame:
                 parts.append(part.assign(case=case))
             new = pd.concat(parts).assign(split=split, seed=seed)[COLUMNS]
             done = new if done.empty else pd.concat([done, new], ignore_index=True)
-            done.to_parquet(out, index=False)
+            write_parquet(done, out)
     return done
 
 

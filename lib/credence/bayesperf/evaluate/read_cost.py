@@ -123,11 +123,11 @@ def measure(rounds: int = 100, seed: int = 0) -> pd.DataFrame:
     """
     observations, relations, schedule = made_up_run(520, seeds.generator(seed, "read cost"))
     settings = Settings(iterations=2)
-    short = _first(observations, 130)
+    short = beginning(observations, 130)
     learned = smooth(short, relations, settings).learned
     tables = tabulated.tabulate(learned, schedule, settings)
     board = np.random.default_rng(0).random((EVENTS, 3))
-    few = _first(observations, 39)
+    few = beginning(observations, 39)
     handle, name = open_counter()
     buffer = ctypes.create_string_buffer(8)
     try:
@@ -148,7 +148,8 @@ def measure(rounds: int = 100, seed: int = 0) -> pd.DataFrame:
     ).reset_index(drop=True)
 
 
-def _first(observations: Observations, slices: int) -> Observations:
+def beginning(observations: Observations, slices: int) -> Observations:
+    """Return the first slices of a run."""
     return Observations(
         observations.events,
         observations.mean[:slices],

@@ -11,11 +11,12 @@ import argparse
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from credence.bayesperf.data.vendor import papi_presets, perfmon, pmu_events
 from credence.bayesperf.model import metric_rules, umask, vendor_files
 from credence.bayesperf.model.expressions import Linear
 from credence.bayesperf.model.relation import Relation, relations_text
-from credence.bench import paths
 from credence.bench.errors import InputError, choose
 
 _PERFMON = "intel/perfmon@6dadedf3"
@@ -25,10 +26,12 @@ _PAPI = "icl-utk-edu/papi@48842c66, src/papi_events.csv"
 
 @dataclass(frozen=True)
 class Vendor:
-    """Where a CPU's files lie below ``bayesperf`` in the mirror, and what they are.
+    """A CPU's files, and what they are.
 
     Attributes
     ----------
+    name : str
+        Of the CPU in `data.vendor`.
     events, metrics : tuple of str
         Files of event codes and of metrics.
     papi : tuple of str
@@ -37,6 +40,7 @@ class Vendor:
         Repository and commit, and under which terms the files stand.
     """
 
+    name: str
     events: tuple[str, ...]
     metrics: tuple[str, ...]
     papi: tuple[str, ...]
@@ -45,14 +49,12 @@ class Vendor:
 
 
 def _intel(cpu: str, papi: tuple[str, ...]) -> Vendor:
-    folder = "perfmon_intel"
-    return Vendor((f"{folder}/{cpu}_core.json",), (f"{folder}/{cpu}_metrics.json",), papi, _PERFMON, "BSD-3-Clause")
+    return Vendor(cpu, (f"{cpu}_core.json",), (f"{cpu}_metrics.json",), papi, _PERFMON, "BSD-3-Clause")
 
 
 def _kernel(cpu: str, events: str, metrics: str, papi: tuple[str, ...] = ()) -> Vendor:
-    folder = f"linux_pmu_events/{cpu}"
-    files = [tuple(f"{folder}/{name}.json" for name in names.split()) for names in (events, metrics)]
-    return Vendor(files[0], files[1], papi, _KERNEL, "GPL-2.0")
+    files = [tuple(f"{name}.json" for name in names.split()) for names in (events, metrics)]
+    return Vendor(cpu, files[0], files[1], papi, _KERNEL, "GPL-2.0")
 
 
 _ZEN = "branch cache core data-fabric floating-point memory other recommended"
@@ -112,26 +114,24 @@ class Extracted:
     licence: str
 
 
-def extract(cpu: str, folder: Path | None = None) -> Extracted:
+def extract(cpu: str) -> Extracted:
     """Derive the relations of a CPU from its vendor's files.
 
     Parameters
     ----------
     cpu : str
         One of :data:`VENDORS`.
-    folder : Path or None
-        Folder with ``perfmon_intel``, ``linux_pmu_events`` and ``papi``; None: ``bayesperf`` below ``CREDENCE_MIRROR``.
 
     Raises
     ------
     InputError
-        For an unknown CPU, without a mirror, or for a file that is missing or cannot be read.
+        For an unknown CPU, or files that are not to be had (``CREDENCE_MIRROR``) or cannot be read.
     """
     vendor = VENDORS[choose(cpu, VENDORS, "CPU with vendor files")]
-    folder = _mirror(cpu, vendor) if folder is None else Path(folder)
+    files = _files(cpu, vendor)
     source = f"{vendor.source}, {cpu}"
-    events = [event for name in vendor.events for event in vendor_files.event_codes(_file(folder, name, cpu))]
-    metrics = [metric for name in vendor.metrics for metric in vendor_files.metrics(_file(folder, name, cpu))]
+    events = [event for name in vendor.events for event in vendor_files.event_codes(files[name], name)]
+    metrics = [metric for name in vendor.metrics for metric in vendor_files.metrics(files[name], name)]
     residuals, refused = metric_rules.residual_relations(metrics, source)
     found = [
         *umask.umask_relations(events, source),
@@ -142,7 +142,7 @@ def extract(cpu: str, folder: Path | None = None) -> Extracted:
     ]
     strange: list[str] = []
     if vendor.papi:
-        presets = vendor_files.presets(_file(folder, "papi/papi_events.csv", cpu), vendor.papi)
+        presets = vendor_files.presets(papi_presets(), vendor.papi)
         given, strange = _preset_relations(presets, {event.name for event in events})
         found += given
     reasons = [f"{name}: a residual with a term added, the sign is doubtful" for name in refused]
@@ -194,22 +194,14 @@ def _unique(relations: list[Relation]) -> tuple[Relation, ...]:
     return tuple(kept)
 
 
-def _mirror(cpu: str, vendor: Vendor) -> Path:
-    place = paths.mirror()
-    if not isinstance(place, Path) or not (place / "bayesperf").is_dir():
+def _files(cpu: str, vendor: Vendor) -> dict[str, Any]:
+    try:
+        return (perfmon if vendor.licence == "BSD-3-Clause" else pmu_events)(vendor.name)
+    except InputError as error:
         raise InputError(
             f"CPU {cpu!r}: its relations are derived from {vendor.source} ({vendor.licence}), which is not in git; "
-            "CREDENCE_MIRROR must name the folder with the third-party files (below it: bayesperf/linux_pmu_events); "
-            "allowed without: skylakex, icelakex, broadwellx, qemu-x86, qemu-ppc64"
-        )
-    return place / "bayesperf"
-
-
-def _file(folder: Path, name: str, cpu: str) -> Path:
-    path = folder / name
-    if not path.is_file():
-        raise InputError(f"CPU {cpu!r}: no file {name} in the folder of vendor files; allowed: a complete mirror")
-    return path
+            f"allowed without: skylakex, icelakex, broadwellx, qemu-x86, qemu-ppc64. {error}"
+        ) from error
 
 
 def table(found: Extracted) -> str:

@@ -1,4 +1,4 @@
-"""Readers of vendors' files: event codes, metrics and presets, as records.
+"""What vendors' files say: event codes, metrics and presets, as records of parsed files (:mod:`..data.vendor`).
 
 Intel's perfmon JSON (BSD-3-Clause), the kernel's pmu-events JSON (GPL-2.0) and PAPI's preset table (BSD style). The
 files are never in git; what is read from them are facts: names, codes, masks, coefficients.
@@ -6,11 +6,10 @@ files are never in git; what is read from them are facts: names, codes, masks, c
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
+from typing import Any
 
 from credence.bayesperf.model import expressions
 from credence.bayesperf.model.expressions import Expression, Linear
@@ -80,22 +79,22 @@ class Metric:
     percent: bool
 
 
-def _entries(path: Path, field: str) -> list[dict]:
-    try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(
-            f"vendor file {Path(path).name}: {reason}; allowed: a JSON list of events or metrics"
-        ) from error
+def _entries(document: Any, field: str, file: str) -> list[dict]:
     entries = document.get(field) if isinstance(document, dict) else document
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise InputError(f"vendor file {Path(path).name}: no list of {field}; allowed: Intel's or the kernel's layout")
+        raise InputError(f"vendor file {file}: no list of {field}; allowed: Intel's or the kernel's layout")
     return entries
 
 
-def event_codes(path: Path) -> tuple[EventCode, ...]:
+def event_codes(document: Any, file: str) -> tuple[EventCode, ...]:
     """Read the events of a file, without deprecated ones, those with two codes, and those that need another register.
+
+    Parameters
+    ----------
+    document : dict or list
+        The file, parsed.
+    file : str
+        Its name, for messages.
 
     Raises
     ------
@@ -103,8 +102,8 @@ def event_codes(path: Path) -> tuple[EventCode, ...]:
         For a file that is no list of events, or a mask that is no number.
     """
     return tuple(
-        _event(entry, Path(path).name)
-        for entry in _entries(path, "Events")
+        _event(entry, file)
+        for entry in _entries(document, "Events", file)
         if "EventName" in entry
         and entry.get("Deprecated", "0") != "1"
         and "," not in entry.get("EventCode", "")
@@ -135,8 +134,15 @@ def _is_set(entry: dict, field: str) -> bool:
     return str(entry.get(field) or "0").strip().lower() not in ("0", "0x0", "0x00", "null", "na", "na,na", "")
 
 
-def metrics(path: Path) -> tuple[Metric, ...]:
+def metrics(document: Any, file: str) -> tuple[Metric, ...]:
     """Read the metrics of a file, Intel's (``Formula`` over aliases) or the kernel's (``MetricExpr``).
+
+    Parameters
+    ----------
+    document : dict or list
+        The file, parsed.
+    file : str
+        Its name, for messages.
 
     Raises
     ------
@@ -144,7 +150,7 @@ def metrics(path: Path) -> tuple[Metric, ...]:
         For a file that is no list of metrics, or an expression that cannot be read, naming the metric.
     """
     found = []
-    for entry in _entries(path, "Metrics"):
+    for entry in _entries(document, "Metrics", file):
         text = entry.get("Formula") or entry.get("MetricExpr")
         if text is None:
             continue
@@ -152,7 +158,7 @@ def metrics(path: Path) -> tuple[Metric, ...]:
         try:
             expression = expressions.parse(text)
         except InputError as error:
-            raise InputError(f"vendor file {Path(path).name}, metric {name!r}: {error}") from None
+            raise InputError(f"vendor file {file}, metric {name!r}: {error}") from None
         unit = f"{entry.get('UnitOfMeasure', '')} {entry.get('ScaleUnit', '')}"
         found.append(
             Metric(
@@ -179,13 +185,13 @@ def _meaning(name: str) -> Expression:
         return expressions.Name(name)
 
 
-def presets(path: Path, cpus: Collection[str]) -> dict[str, Linear]:
+def presets(lines: Iterable[str], cpus: Collection[str]) -> dict[str, Linear]:
     """Read PAPI's presets of a CPU as sums of native events; presets that are no such sum are left out.
 
     Parameters
     ----------
-    path : Path
-        ``papi_events.csv``.
+    lines : iterable of str
+        Of ``papi_events.csv``.
     cpus : collection of str
         PAPI's names of the CPU (``skx``); a preset counts if the block that it stands in is for one of them. Of two
         definitions the later one counts, as in PAPI.
@@ -193,13 +199,8 @@ def presets(path: Path, cpus: Collection[str]) -> dict[str, Linear]:
     Raises
     ------
     InputError
-        For a file that cannot be read, or if no block is for these names.
+        If no block is for these names.
     """
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"vendor file {Path(path).name}: {reason}; allowed: PAPI's table of presets") from error
     found: dict[str, Linear] = {}
     block: set[str] = set()
     inside = met = False
@@ -218,7 +219,7 @@ def presets(path: Path, cpus: Collection[str]) -> dict[str, Linear]:
             if form is not None:
                 found[fields[1]] = form
     if not met:
-        raise InputError(f"vendor file {Path(path).name}: nothing for {', '.join(cpus)}; allowed: CPUs that it lists")
+        raise InputError(f"PAPI's presets: nothing for {', '.join(cpus)}; allowed: CPUs that it lists")
     return found
 
 

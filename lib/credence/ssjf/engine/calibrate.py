@@ -13,7 +13,6 @@ No served trace enters: what the profile says about one is a prediction.
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Sequence as Listing
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ import pandas as pd
 from credence.bench import seeds
 from credence.bench.errors import InputError
 from credence.bench.progress import track
+from credence.bench.tables import write_parquet
 from credence.ssjf.engine.serve import Sequence, WallClock
 from credence.ssjf.infer.profile_fits import Fit, error_summary, non_negative_fit
 from credence.ssjf.model.profiles import EngineProfile, decode_s, prefill_s
@@ -185,7 +185,7 @@ def benchmark(
         ]
         done = pd.concat([done, pd.DataFrame(rows)], ignore_index=True)
         if out is not None:
-            write_whole(done, out)
+            write_parquet(done, out, compression="zstd")
     return done[done["repeat"] < repeats].reset_index(drop=True)
 
 
@@ -268,14 +268,6 @@ def freeze(text: str, table: str, name: str = NAME) -> str:
     head, *blocks = text.split("[[profile]]\n")
     kept = [block for block in blocks if f'name = "{name}"\n' not in block]
     return "[[profile]]\n".join([head, *kept]).rstrip("\n") + "\n\n" + table
-
-
-def write_whole(frame: pd.DataFrame, path: Path) -> None:
-    """Write a parquet file so that a reader, or a run after a kill, finds it whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    frame.to_parquet(partial, index=False, compression="zstd")
-    os.replace(partial, path)
 
 
 def _hats(values: np.ndarray, knots: np.ndarray) -> np.ndarray:

@@ -27,6 +27,7 @@ import pandas as pd
 from credence.bench import catalogue, seeds
 from credence.bench.errors import InputError, choose
 from credence.bench.record import write_atomic
+from credence.bench.tables import write_parquet
 from credence.ssjf.data.prompts import generate_prompts
 from credence.ssjf.engine import calibrate
 from credence.ssjf.engine.measure import SAMPLING, check_settings, prompts_digest
@@ -167,7 +168,7 @@ def run_all(
                     max_new_tokens=max_new_tokens,
                     clock_for=clock_for,
                 )
-                calibrate.write_whole(frame.assign(run=number, repeat=repeat, begun=begun), file)
+                write_parquet(frame.assign(run=number, repeat=repeat, begun=begun), file, compression="zstd")
                 mean = (frame["end_s"] - frame["arrival_s"]).mean()
                 print(f"{trace}, {policy}, repeat {repeat}: mean JCT {mean:.2f} s", file=sys.stderr, flush=True)
             found.append(pd.read_parquet(file))
@@ -272,7 +273,7 @@ def run(
     predictor = train_proxy(trace_families(seed, prompts), seed)
     predictor(plan["prompt"].tolist()[:4])  # its first call is slower than the others
     frame = run_all(folder, backend_for, tokens_of, plan, predictor, seed)
-    calibrate.write_whole(frame, folder / "engine-runs.parquet")
+    write_parquet(frame, folder / "engine-runs.parquet", compression="zstd")
     return frame
 
 
@@ -304,7 +305,7 @@ def planned(folder: Path, traces, prompts: pd.DataFrame, profile: EngineProfile,
             raise InputError(
                 f"{file.name} holds other traces than those asked for; allowed: the same, or another --out"
             )
-    calibrate.write_whole(plan, file)
+    write_parquet(plan, file, compression="zstd")
     return plan
 
 

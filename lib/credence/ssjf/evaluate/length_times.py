@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from credence.bench import catalogue, seeds
+from credence.bench.tables import write_parquet
 
 RECORDED = "ssjf-predictor-times"
 BATCHES = (8, 32)
@@ -96,7 +97,6 @@ def main(arguments: list[str] | None = None) -> None:
     import torch
 
     from credence.ssjf.data.answers import measured_answers, set_folds
-    from credence.ssjf.engine.calibrate import write_whole
     from credence.ssjf.evaluate.length_runs import train_fold
     from credence.ssjf.infer.proxy_settings import fast_settings
 
@@ -105,7 +105,7 @@ def main(arguments: list[str] | None = None) -> None:
     fold = set_folds(answers)
     trained = train_fold(answers, fold, 0, fast_settings())
     prompts = [prompt for prompt, number in zip(answers.prompts, fold, strict=True) if number == 0]
-    write_whole(time_predictions(trained.proxy, prompts * given.rounds), given.out)
+    write_parquet(time_predictions(trained.proxy, prompts * given.rounds), given.out, compression="zstd")
 
 
 if __name__ == "__main__":

@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 
 from credence.bench.errors import InputError
+from credence.bench.tables import write_parquet
 from credence.ssjf.baselines import lengths as simple
 from credence.ssjf.data.answers import PromptSet, castillo_chat, measured_answers, set_folds
-from credence.ssjf.engine.calibrate import write_whole
 from credence.ssjf.evaluate import lengths
 
 SETS = {"own": measured_answers, "castillo": castillo_chat}
@@ -106,7 +106,7 @@ def record(answers: PromptSet, out: Path, states: Callable[[], tuple[np.ndarray,
         found = found or fits(answers, *states())
         key = cross_predict(answers, fold, *found[name])
         told = {"set": answers.name, "prompt_id": answers.prompt_id.astype(str), "predictor": name, "fold": fold}
-        write_whole(pd.DataFrame(told | {"seed": 0, "key": key, "tokens": np.exp(key)}), file)
+        write_parquet(pd.DataFrame(told | {"seed": 0, "key": key, "tokens": np.exp(key)}), file, compression="zstd")
         print(f"{answers.name}: {name}", file=sys.stderr, flush=True)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from credence.bench.errors import InputError
+from credence.bench.tables import write_parquet
 from credence.ssjf.data.answers import (
     CASTILLO_MODEL,
     PromptSet,
@@ -89,7 +89,7 @@ def cross_validate(
                 part.prompts, part.lengths, part.censored, settings, validation, encoder, further, answers.limit
             )
             frame = _rows(held, predict(proxy, held.prompts), predictor, int(number), settings.seed)
-            _write(frame, file)
+            write_parquet(frame, file)
             _time(proxy, answers.name, predictor, int(number), Path(out))
         parts.append(pd.read_parquet(file))
     return pd.concat(parts, ignore_index=True)
@@ -102,13 +102,6 @@ def _rows(held: PromptSet, predicted: pd.DataFrame, predictor: str, number: int,
     if "label" not in frame:
         frame["label"] = -1
     return frame[list(COLUMNS)]
-
-
-def _write(frame: pd.DataFrame, file: Path) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    work = file.with_suffix(f".{os.getpid()}.part")
-    frame.to_parquet(work, index=False)
-    os.replace(work, file)
 
 
 def _time(proxy, name: str, predictor: str, number: int, out: Path) -> None:
