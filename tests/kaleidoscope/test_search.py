@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from credence.bench.errors import InputError
-from credence.kaleidoscope.infer import index, map_search, map_windows, ready
+from credence.kaleidoscope.infer import index, map_search, map_windows, ready, search
 from credence.kaleidoscope.infer import search_kernels as kernels
 from credence.kaleidoscope.infer.search import down_components
 from credence.kaleidoscope.model.cells import cell_table, counts
@@ -48,16 +48,17 @@ def test_incremental_sums_equal_sums_from_scratch(variant):
     paths, seen, priors = example(2, variant)
     found = index(paths, variant)
     cells = cell_table(*counts(seen, variant), priors, found.shares)
-    level, dead = np.zeros(found.variables, np.int8), np.zeros(paths.cells, np.int16)
+    odds = found.log_odds(found.priors_up(priors))
+    frame = search._frame(found, cells.code, cells.values, odds)
     height = np.zeros((found.variables, found.column.shape[1]))
     gain = np.zeros(found.variables)
-    args = (found.start, found.cells, found.cell_variables, found.size)
-    kernels.base(*args, found.mixed, found.column, cells.code, cells.values, gain, height)
+    state = search._state(found, paths.cells, gain, height)
+    level = state[0]
+    kernels.base(frame, state)
     for _ in range(60):
         v = int(rng.integers(found.variables))
         target = int(rng.integers(found.size[v] + 1)) if found.mixed[v] else int(rng.choice([0, found.fatal[v]]))
-        rest = (found.mixed, found.column, cells.code, cells.values, level, dead, gain, height)
-        kernels.move(v, target, *args, found.fatal, *rest)
+        kernels.move(v, target, frame, state)
         fatal = level >= found.fatal
         for u in range(found.variables):
             expected = np.zeros(found.column.shape[1])

@@ -9,7 +9,7 @@ import numpy as np
 from credence.bench.errors import InputError
 from credence.kaleidoscope.infer import search_kernels as kernels
 from credence.kaleidoscope.infer.index import Index, index
-from credence.kaleidoscope.model.cells import cell_table, counts, log_likelihoods
+from credence.kaleidoscope.model.cells import cell_table, code_type, counts, log_likelihoods
 from credence.kaleidoscope.model.variants import Priors, Variant
 
 
@@ -47,7 +47,7 @@ class Explanation:
     log_all_up : float
         The same for "all up".
     alternatives : tuple of Alternative
-        Best first.
+        Best first; those within 15 nats.
     """
 
     down: tuple[int, ...]
@@ -77,7 +77,19 @@ class Ready:
         """Return the rows of the table for counts of any shape; one pass."""
         if max(succeeded.max(initial=0), failed.max(initial=0)) > self.most:
             raise InputError(f"a cell has more than {self.most} probes; allowed: make ready for more")
-        return succeeded * np.int32(self.most + 1) + failed
+        return (succeeded * np.int32(self.most + 1) + failed).astype(self.usual.dtype)
+
+    def read(self, window) -> np.ndarray:
+        """Return the rows of the table for a window [cells], in one pass over its counts."""
+        code = np.empty_like(self.usual)
+        if len(window.sent) != len(code):
+            raise InputError(f"a window of {len(window.sent)} cells; allowed: {len(code)}, as the paths have")
+        columns = (np.ascontiguousarray(each) for each in (window.sent, window.succeeded, window.missing))
+        wrong = kernels.encode(*columns, self.index.variant.missing == "failed", self.most, code)
+        if wrong >= 0:
+            counts(window, self.index.variant)  # says what cannot be; what can be was made ready for fewer
+            raise InputError(f"cell {wrong} has more than {self.most} probes; allowed: make ready for more")
+        return code
 
 
 def ready(
@@ -109,24 +121,43 @@ def ready(
     most = max(most, int(usual.max(initial=0)))
     grid = np.arange((most + 1) ** 2)
     table = _table(*np.divmod(grid, most + 1), found, priors)
-    usual = usual * np.int32(most + 1)
-    gain, height, total = _base(found, usual, table)
-    return Ready(
-        found, priors, p_up, found.log_odds(p_up), float(np.log(p_up).sum()), usual, gain, height, table, total, most
-    )
+    usual = (usual * np.int32(most + 1)).astype(code_type(len(grid)))
+    odds = found.log_odds(p_up)
+    gain, height, total = _base(found, usual, table, odds)
+    return Ready(found, priors, p_up, odds, float(np.log(p_up).sum()), usual, gain, height, table, total, most)
 
 
 def _table(succeeded, failed, found: Index, priors: Priors) -> np.ndarray:
     return log_likelihoods(succeeded, failed, priors, found.shares)
 
 
-def _base(found: Index, code: np.ndarray, table: np.ndarray):
+def _frame(found: Index, code, table, odds) -> tuple:
+    cost = np.ascontiguousarray(odds[np.arange(found.variables), found.fatal])
+    return (
+        found.start,
+        found.cells,
+        found.cell_variables,
+        found.size,
+        found.fatal,
+        found.mixed,
+        found.column,
+        code,
+        table,
+        odds,
+        cost,
+    )
+
+
+def _state(found: Index, cells: int, gain, height) -> tuple:
+    n = found.variables
+    hot = (np.empty(n, np.int32), np.zeros(n, bool), np.zeros(1, np.int64))
+    return (np.zeros(n, np.int8), np.zeros(cells, np.int8), gain, height, *hot)
+
+
+def _base(found: Index, code: np.ndarray, table: np.ndarray, odds: np.ndarray):
     gain = np.zeros(found.variables)
     height = np.zeros((found.variables if found.mixed.any() else 1, found.column.shape[1]))
-    total = kernels.base(
-        found.start, found.cells, found.cell_variables, found.size, found.mixed, found.column, code, table, gain, height
-    )
-    return gain, height, total
+    return gain, height, kernels.base(_frame(found, code, table, odds), _state(found, 0, gain, height))
 
 
 def map_search(
@@ -153,34 +184,24 @@ def map_search(
     Explanation
     """
     if isinstance(paths, Ready):
-        prepared = paths
-        succeeded, failed = counts(window, prepared.index.variant)
-        return search_codes(prepared, prepared.codes(succeeded, failed))
+        return search_codes(paths, paths.read(window))
     priors, found = priors or Priors(), index(paths, variant)
     succeeded, failed = counts(window, found.variant)
     _check_cells(found, succeeded)
     p_up = found.priors_up(priors, p_up)
     cells = cell_table(succeeded, failed, priors, found.shares)
-    gain, height, total = _base(found, cells.code, cells.values)
-    return _search(found, p_up, found.log_odds(p_up), cells.code, cells.values, gain, height, total)
+    odds = found.log_odds(p_up)
+    gain, height, total = _base(found, cells.code, cells.values, odds)
+    return _search(found, p_up, _frame(found, cells.code, cells.values, odds), gain, height, total)
 
 
 def search_codes(prepared: Ready, code: np.ndarray) -> Explanation:
     """Search one window whose cells are given as rows of ``prepared.table`` [cells]."""
     found = prepared.index
     gain, height = prepared.gain.copy(), prepared.height.copy()
-    total = prepared.log_likelihood + kernels.deviate(
-        prepared.usual,
-        found.cell_variables,
-        found.size,
-        found.mixed,
-        found.column,
-        code,
-        prepared.table,
-        gain,
-        height,
-    )
-    return _search(found, prepared.p_up, prepared.odds, code, prepared.table, gain, height, total)
+    frame = _frame(found, code, prepared.table, prepared.odds)
+    total = prepared.log_likelihood + kernels.deviate(prepared.usual, frame, _state(found, 0, gain, height))
+    return _search(found, prepared.p_up, frame, gain, height, total)
 
 
 def map_windows(prepared: Ready, succeeded: np.ndarray, failed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -200,21 +221,10 @@ def map_windows(prepared: Ready, succeeded: np.ndarray, failed: np.ndarray) -> t
     """
     found = prepared.index
     codes = prepared.codes(np.ascontiguousarray(succeeded, np.int32), np.ascontiguousarray(failed, np.int32))
+    frame = _frame(found, codes, prepared.table, prepared.odds)
+    still = (*frame[:7], *frame[8:])
     levels, totals = kernels.replay(
-        prepared.usual,
-        codes,
-        found.start,
-        found.cells,
-        found.cell_variables,
-        found.size,
-        found.fatal,
-        found.mixed,
-        found.column,
-        prepared.table,
-        prepared.odds,
-        prepared.gain,
-        prepared.height,
-        prepared.log_likelihood,
+        prepared.usual, codes, still, prepared.gain, prepared.height, prepared.log_likelihood
     )
     return levels, totals + prepared.log_prior_up
 
@@ -236,25 +246,13 @@ def _check_cells(found: Index, succeeded: np.ndarray) -> None:
         raise InputError(f"a window of {len(succeeded)} cells; allowed: {len(found.cell_variables)}, as the paths have")
 
 
-def _search(found: Index, p_up, odds, code, table, gain, height, total) -> Explanation:
-    level = np.zeros(found.variables, np.int8)
-    dead = np.zeros(len(code), np.int16)
+def _search(found: Index, p_up, frame, gain, height, total) -> Explanation:
+    state = _state(found, len(found.cell_variables), gain, height)
     other = np.full(kernels.KEPT, -np.inf)
     change = np.full((kernels.KEPT, kernels.KEPT, 2), -1, np.int32)
-    frame = (
-        found.start,
-        found.cells,
-        found.cell_variables,
-        found.size,
-        found.fatal,
-        found.mixed,
-        found.column,
-        code,
-        table,
-        odds,
-    )
     up = total + float(np.log(p_up).sum())
-    best = kernels.improve(frame, (level, dead, gain, height), up, True, other, change)
+    best = kernels.improve(frame, state, up, other, change)
+    level = state[0]
     down, groups = down_components(found, level, p_up)
     return Explanation(down, groups, float(best), up, _alternatives(found, level, other, change))
 
@@ -262,6 +260,8 @@ def _search(found: Index, p_up, odds, code, table, gain, height, total) -> Expla
 def _alternatives(found: Index, level, other, change) -> tuple[Alternative, ...]:
     result = []
     for worth, changes in zip(other, change, strict=True):
+        if np.isneginf(worth):
+            break
         without, instead = [], []
         for v, new in changes:
             if v < 0:

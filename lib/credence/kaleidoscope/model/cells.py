@@ -21,7 +21,7 @@ class CellTable:
     Attributes
     ----------
     code : numpy.ndarray [cells]
-        Row of ``values`` of each cell, int32.
+        Row of ``values`` of each cell, uint16 or int32.
     values : numpy.ndarray [rows, shares]
         Log-likelihood without binomial coefficients; column 0: the path works, column 1: it has failed, further
         columns: the share of dead routers of `shares`.
@@ -123,4 +123,9 @@ def cell_table(succeeded: np.ndarray, failed: np.ndarray, priors: Priors, shares
         distinct, code = np.unique(pairs, return_inverse=True)
         code = code.reshape(pairs.shape).astype(np.int32)
         k, f = np.divmod(distinct, most_f)
-    return CellTable(code, log_likelihoods(k, f, priors, shares))
+    return CellTable(code.astype(code_type(len(k))), log_likelihoods(k, f, priors, shares))
+
+
+def code_type(rows: int) -> type:
+    """Return the integer type of positions in a table: the search of many cells is bound by reading them."""
+    return np.uint16 if rows <= 65_536 else np.int32
