@@ -41,7 +41,7 @@ def check_cells(paths, found, else_up, states, weight, variant, conditions):
 @pytest.mark.parametrize("most", [(300_000,), (40,), (8,)], ids=["one tree", "some conditions", "many conditions"])
 @pytest.mark.parametrize("variant", VARIANTS, ids=["or", "mixture", "no pairs", "missing failed"])
 def test_equals_enumeration(variant, most, monkeypatch):
-    monkeypatch.setattr(tree, "MOST_TERMS", most)
+    monkeypatch.setattr(tree, "limits", lambda variables: most)
     conditions = 0
     for seed in range(4):
         paths, seen = example(seed, variant, groups=([2], [3, 2], [], [2, 2])[seed])
@@ -119,7 +119,7 @@ def test_refusals():
 
 
 def test_too_entangled_says_so(monkeypatch):
-    monkeypatch.setattr(tree, "MOST_TERMS", (4,))
+    monkeypatch.setattr(tree, "limits", lambda variables: (4,))
     monkeypatch.setattr(tree, "MOST_GLOBAL", 2)
     with pytest.raises(InputError, match="do not come apart"):
         plan(index(example(0, Variant(), singles=6)[0]))

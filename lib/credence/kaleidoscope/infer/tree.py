@@ -17,9 +17,11 @@ from credence.bench.errors import InputError
 from credence.kaleidoscope.infer.index import Index
 
 MOST_GLOBAL = 20
-# States of a variable and of its ancestors, summed over all trees. A condition more halves the terms of what hangs on
-# it and doubles the patterns at most, so the first number of conditions below the lower limit is near the quickest.
-MOST_TERMS = (30_000, 300_000)
+# Terms (states of a variable and of its ancestors, summed over all trees) that are tried for: a few for each variable,
+# and in the end whatever is feasible. A condition more halves the terms of what hangs on it and doubles the patterns
+# at most, so the first number of conditions below the lower limit is near the quickest.
+TERMS_PER_VARIABLE = (8, 32)
+MOST_TERMS = 300_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +92,7 @@ def plan(found: Index) -> Plan:
     busy = np.diff(found.start)
     singles = np.flatnonzero(found.size == 1)
     order = singles[np.argsort(-busy[singles], kind="stable")]
-    for most in MOST_TERMS:
+    for most in limits(found.variables):
         for many in range(min(MOST_GLOBAL, len(order)) + 1):
             chosen = order[:many]
             trees = _trees(found, rows, chosen, most)
@@ -100,6 +102,11 @@ def plan(found: Index) -> Plan:
         f"{found.variables} variables do not come apart given the {MOST_GLOBAL} components that most probes cross; "
         "allowed: map_search, which needs no such structure"
     )
+
+
+def limits(variables: int) -> tuple[int, ...]:
+    """Return the numbers of terms to try for, rising."""
+    return (*(each * variables for each in TERMS_PER_VARIABLE), max(MOST_TERMS, 64 * variables))
 
 
 def _blocks(rows: np.ndarray, variables: int) -> tuple[int, np.ndarray]:
