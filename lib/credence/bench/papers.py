@@ -47,6 +47,7 @@ PAPERS = {
             "SC 2020",
             "doi:10.1109/SC41405.2020.00069",
             "99.3 % of failures localised, 95.8 % of root causes named",
+            cli="credence.kaleidoscope.cli:app",
         ),
         Paper(
             "ssjf",
