@@ -133,8 +133,10 @@ def load_curve(
     fig = go.Figure()
     for stat, key, dash in (("avg", "mean", "solid"), ("p99", "p99", "dot")):
         part = frame[frame["stat"] == stat]
-        fig.add_scatter(x=part["loadavg_1min"], y=part["completion_time_s"], mode="markers", name=f"paper, {key}",
-                        marker={"color": COLOURS["paper"], "symbol": "circle-open" if key == "p99" else "circle"})  # fmt: skip
+        fig.add_scatter(
+            x=part["loadavg_1min"], y=part["completion_time_s"], mode="markers", name=f"paper, {key}",
+            marker={"color": COLOURS["paper"], "symbol": "circle-open" if key == "p99" else "circle"},
+        )  # fmt: skip
         fig.add_scatter(x=load, y=queue[key], mode="lines", name=f"queue of batches, {key}",
                         line={"color": COLOURS["ours"], "dash": dash})  # fmt: skip
         fig.add_scatter(x=simulated["load"], y=simulated[key], mode="markers", name=f"simulated, {key}",
