@@ -30,6 +30,9 @@ def score(name: str, mean: np.ndarray, deviation: np.ndarray, best: float, kappa
     if name == "pfail":
         # of independent parts, 1 - prod(1 - p); logarithms keep the order of what is far from failing
         return -log_ndtr(mean / deviation).sum(axis=1)
+    if name == "diverse":
+        # deviations between the bound and failure: a part that is nearly critical for certain is no find
+        return (kappa - mean / deviation).max(axis=1) if kappa <= 0 else (-mean / (deviation + kappa)).max(axis=1)
     low = np.argmin(mean - kappa * deviation, axis=1)
     at = np.arange(len(mean))
     mean, deviation = mean[at, low], deviation[at, low]

@@ -160,5 +160,6 @@ def pool_view(runs: Sequence[tuple[str, int]], stack: str = "A") -> tuple[PoolVi
         position=np.concatenate([np.arange(size) for size in scenes]),
         golden=np.stack([gaps, lanes], axis=1),
         active=(np.abs(moved) > 1e-12).ravel(),
+        traces=tuple(golden),
     )
     return view, golden

@@ -57,14 +57,14 @@ class Settings:
     ceiling: tuple[float, ...] = (10.0, 0.8)
     floor: float = -0.5
     rise: float = 0.2
-    amplitude: float = 1.0
-    amplitude_power: float = 0.5
+    amplitude: tuple[float, ...] = (1.5, 2.0)
+    amplitude_power: tuple[float, ...] = (0.5, 1.0)
     amplitude_range: tuple[float, float] = (0.02, 0.8)
     along: float = 6.0
     embedding: float = 1.0
     scene: float = 3.0
     pair: float = 1.0
-    weight: tuple[float, float, float] = (0.3, 0.5, 0.1)
+    weight: tuple[float, float, float] = (0.5, 0.3, 0.2)
     noise: float = 0.01
     shared: float = 0.3
 
@@ -132,7 +132,7 @@ def gaussian_process(
     settings = settings or Settings()
     open_ = pool.active.copy()
     open_[purse.order] = False
-    first = spread(pool, min(settings.first - len(purse.order), purse.left), rng, open_)
+    first = spread(pool, max(0, min(settings.first - len(purse.order), purse.left)), rng, open_)
     if len(first):
         purse.parts(first)
     golden = pool.golden[pool.run[pool.scene]]
@@ -142,14 +142,18 @@ def gaussian_process(
     unit = np.clip(golden, LEAST_UNIT_M, ceiling)
     amplitude = [None] * parts
     if settings.amplitude and pool.amplitude is not None:
-        expected = settings.amplitude * pool.amplitude**settings.amplitude_power
-        amplitude = list(np.clip(expected, settings.amplitude_range[0], settings.amplitude_range[1]).T)
+        expected = np.array(settings.amplitude) * pool.amplitude ** np.array(settings.amplitude_power)
+        amplitude = list(np.clip(expected, *settings.amplitude_range).T)
     lift = np.zeros_like(unit)
     if settings.prediction and pool.predicted is not None:
         lift = settings.prediction * (np.clip(pool.predicted / unit, settings.floor, 1.0) - 1.0)
 
     def targets(rows: np.ndarray) -> np.ndarray:
-        return np.clip(np.minimum(purse.parts(rows), ceiling) / unit[rows], settings.floor, 1.0 + settings.rise) - 1.0 - lift[rows]
+        return (
+            np.clip(np.minimum(purse.parts(rows), ceiling) / unit[rows], settings.floor, 1.0 + settings.rise)
+            - 1.0
+            - lift[rows]
+        )
 
     hyper = [start(pool, settings) for _ in range(parts)]
     refits = list(settings.refits)
@@ -161,7 +165,10 @@ def gaussian_process(
             values = targets(rows)
             if due:
                 refits = [limit for limit in refits if limit > len(rows)]
-                hyper = [_refitted(pool, hyper[i], rows, values[:, i], start(pool, settings), amplitude[i]) for i in range(parts)]
+                hyper = [
+                    _refitted(pool, hyper[i], rows, values[:, i], start(pool, settings), amplitude[i])
+                    for i in range(parts)
+                ]
             processes = [PoolProcess(pool, h, 1, a) for h, a in zip(hyper, amplitude, strict=True)]
             for i, process in enumerate(processes):
                 process.add(rows, values[:, i : i + 1])

@@ -61,9 +61,8 @@ def inputs(pool: PoolView, rows: np.ndarray, amplitude: np.ndarray | None = None
     size = np.ones(len(rows)) if amplitude is None else np.asarray(amplitude, float)[rows]
     scene = pool.scene[rows]
     place = np.stack([pool.run[scene], pool.position[scene]], axis=1)
-    return np.hstack(
-        [pool.scene_features[scene], pool.fault_embedding[pool.type[rows]], pool.pair_features[rows], place]
-    )
+    embedding = pool.fault_embedding[pool.type[rows]]
+    return np.hstack([pool.scene_features[scene], embedding, pool.pair_features[rows], place, size[:, None]])
 
 
 def kernel(pool: PoolView, prior: Hyper, spread: float = 0.7) -> tuple[Kernel, dict]:
@@ -147,7 +146,8 @@ def refit(
     centre = torch.tensor(np.log(prior.noise), dtype=torch.double)
     likelihood.noise_covar.register_prior("noise_prior", LogNormalPrior(centre, torch.tensor(0.7).double()), "noise")
     likelihood.noise = torch.exp(centre)
-    model = _Model(torch.as_tensor(inputs(pool, rows, amplitude)), torch.as_tensor(values).double(), likelihood, covariance)
+    points = torch.as_tensor(inputs(pool, rows, amplitude))
+    model = _Model(points, torch.as_tensor(values).double(), likelihood, covariance)
     bound = gpytorch.mlls.ExactMarginalLogLikelihood(likelihood, model)
     with warnings.catch_warnings():
         # stopping after `steps` is wanted: the next refit goes on from there

@@ -35,8 +35,10 @@ class PoolView:
         False where the fault leaves the golden value as it is: such a run is the golden run.
     amplitude : array [faults, parts] or None
         How large an effect on each part is expected before anything is simulated, in golden margins [1].
-    predicted : array [faults] or None
-        Margin that a model predicts [m], if one was fitted (and paid for).
+    predicted : array [faults, parts] or None
+        Margins that a model predicts [m], if one was fitted (and paid for).
+    traces : tuple
+        The golden runs themselves, where a selector wants more than features.
     """
 
     scene_features: np.ndarray
@@ -50,6 +52,7 @@ class PoolView:
     active: np.ndarray
     amplitude: np.ndarray | None = None
     predicted: np.ndarray | None = None
+    traces: tuple = ()
 
     def __post_init__(self):
         size = len(self.scene)

@@ -2,8 +2,9 @@
 
 Most faults do nothing; a process with the same variance everywhere would look for hazards where nothing can happen. The
 expected size of an effect, in golden margins, is a log-linear function of what is physically plain: how far pedals and
-wheel are moved, whether the obstacle vanishes, and how tight the scene is or becomes. Its coefficients were fitted to the
-enumerated truth of scenario seeds 0 to 9 (Poisson regression) and are part of the kernel; no fault type is named in it.
+wheel are moved, whether the obstacle vanishes, and how tight the scene is or becomes. Its coefficients were fitted to
+the enumerated truth of scenario seeds 0 to 9 (Poisson regression) and are part of the kernel; no fault type is named in
+it.
 """
 
 from __future__ import annotations
@@ -16,24 +17,21 @@ import pandas as pd
 from credence.drivefi.data.variables import FaultType, fault_types
 from credence.drivefi.select.features import scene_features
 from credence.drivefi.select.pool import PoolView
-from credence.drivefi.world import simulate
 
 NEAR_S = 4.0
 LEAST = 0.02
 
 
-def terms(pool: PoolView, golden: Sequence[simulate.Traces], types: Sequence[FaultType] = fault_types()) -> pd.DataFrame:
+def terms(pool: PoolView, types: Sequence[FaultType] = fault_types()) -> pd.DataFrame:
     """Return the regression's inputs, one row a fault.
 
     Parameters
     ----------
     pool : PoolView
         With the network's actuation effects among its pair features (`forecasts.with_effects`).
-    golden : sequence of Traces
-        The golden runs of the pool.
     types : sequence of FaultType
     """
-    tables = [scene_features(run, 1.0 / float(run.time_s[1] - run.time_s[0])) for run in golden]
+    tables = [scene_features(run, 1.0 / float(run.time_s[1] - run.time_s[0])) for run in pool.traces]
     scene = pd.concat(tables, ignore_index=True)
     seen = scene["pedestrian"] + scene["vehicle"]
     tight = pd.DataFrame(

@@ -17,12 +17,8 @@ def random(pool: PoolView, purse: Purse, rng: np.random.Generator) -> None:
     purse.margins(rng.choice(len(pool), min(purse.left, len(pool)), replace=False))
 
 
-def lowest_predicted(pool: PoolView, purse: Purse, rng: np.random.Generator) -> None:
-    """Simulate in the order of the predicted margin, the lowest first; ties in random order.
-
-    With the 3-TBN's forecast as prediction this is the paper's engine, given a budget: F_crit comes first, and what is
-    left of the budget goes to the faults that the criterion misses by least.
-    """
-    order = np.lexsort([rng.random(len(pool)), pool.predicted])
+def lowest_first(predicted: np.ndarray, purse: Purse, rng: np.random.Generator) -> None:
+    """Spend what is left in the order of a prediction [faults], the lowest first; ties in random order."""
+    order = np.lexsort([rng.random(len(predicted)), predicted])
     fresh = order[~np.isin(order, purse.order)]
     purse.margins(fresh[: purse.left])
