@@ -8,6 +8,9 @@ from scipy.special import betaln, logsumexp
 
 from credence.kaleidoscope.model.variants import Priors, Variant
 
+# all working cells have one success rate, as the naive sums below take it
+EVEN = Priors(up_strength=None)
+
 
 def graph(rng, singles, groups, cells, crossed=3, sent=5, mixed_one=False):
     """A random graph: `singles` components in series, groups of the sizes given, each cell crosses some."""
@@ -88,7 +91,7 @@ def naive_cell(k, f, share, priors):
 
 def enumerate_states(paths, counts, priors=None, variant=None):
     """All states of all components: list of (state, log joint)."""
-    priors, variant = priors or Priors(), variant or Variant()
+    priors, variant = priors or EVEN, variant or Variant()
     p_up = priors.of_components(paths.kinds)
     succeeded, failed = counts
     known = {}

@@ -11,7 +11,7 @@ from credence.bench.errors import InputError
 from credence.kaleidoscope.infer import exact_posterior, index, plan, tree
 from credence.kaleidoscope.model.cells import counts, log_likelihoods
 from credence.kaleidoscope.model.variants import ARTIFACT, Priors, Variant
-from kaleidoscope.random_graphs import enumerate_states, graph, naive_cell, window
+from kaleidoscope.random_graphs import EVEN, enumerate_states, graph, naive_cell, window
 
 VARIANTS = (Variant(), Variant(lnet="mixture"), Variant(pair=False), Variant(missing="failed"))
 
@@ -45,7 +45,9 @@ def test_equals_enumeration(variant, most, monkeypatch):
     conditions = 0
     for seed in range(4):
         paths, seen = example(seed, variant, groups=([2], [3, 2], [], [2, 2])[seed])
-        priors = Priors(p_up=dict.fromkeys(["client", "target", "router"], 0.8), up_rate=0.95, down=(0.7, 1.3))
+        priors = Priors(
+            p_up=dict.fromkeys(["client", "target", "router"], 0.8), up_rate=0.95, down=(0.7, 1.3), up_strength=None
+        )
         found = exact_posterior(paths, seen, priors, variant, by_cell=True)
         conditions += len(found.conditioned)
         states, values = enumerate_states(paths, counts(seen, variant), priors, variant)
@@ -66,7 +68,7 @@ def test_fourteen_components():
     paths, seen = example(1, Variant(), singles=9, groups=(3, 2))
     states, values = enumerate_states(paths, counts(seen, Variant()))
     assert states.shape == (2**14, 14)
-    assert np.abs(exact_posterior(paths, seen).p_up - np.exp(values - logsumexp(values)) @ states).max() < 1e-10
+    assert np.abs(exact_posterior(paths, seen, EVEN).p_up - np.exp(values - logsumexp(values)) @ states).max() < 1e-10
 
 
 def test_own_priors_of_group_members():
@@ -75,13 +77,13 @@ def test_own_priors_of_group_members():
     states, values = enumerate_states(paths, counts(seen, Variant()), variant=Variant(lnet="mixture"))
     values = values - np.log(np.where(states == 1, 0.999, 0.001)).sum(axis=1)
     values = values + np.log(np.where(states == 1, own, 1 - own)).sum(axis=1)
-    found = exact_posterior(paths, seen, variant=Variant(lnet="mixture"), p_up=own)
+    found = exact_posterior(paths, seen, EVEN, Variant(lnet="mixture"), p_up=own)
     assert np.abs(found.p_up - np.exp(values - logsumexp(values)) @ states).max() < 1e-10
 
 
 @pytest.mark.parametrize("share", [0, 0.25, 0.5, 1])
 def test_cell_by_which_probes_met_a_dead_router(share):
-    priors = Priors(down=(0.5, 1.5))
+    priors = Priors(down=(0.5, 1.5), up_strength=None)
     for k, f in itertools.product(range(4), repeat=2):
         assert log_likelihoods([k], [f], priors, [share])[0, 0] == pytest.approx(naive_cell(k, f, share, priors))
 
@@ -93,7 +95,7 @@ def test_artifact_form_is_the_log_of_a_linear_mix():
 
 def test_uneven_cells_allow_a_stray_failure():
     loose = log_likelihoods([3], [2], Priors(up_strength=20), [0])
-    assert loose > log_likelihoods([3], [2], Priors(), [0]) + 2
+    assert loose > log_likelihoods([3], [2], EVEN, [0]) + 2
 
 
 def test_what_is_not_probed_keeps_its_prior():
@@ -123,3 +125,15 @@ def test_too_entangled_says_so(monkeypatch):
     monkeypatch.setattr(tree, "MOST_GLOBAL", 2)
     with pytest.raises(InputError, match="do not come apart"):
         plan(index(example(0, Variant(), singles=6)[0]))
+
+
+def test_routers_in_turn_over_uneven_cells():
+    # two-dimensional quadrature by brute force: rates of the working and of the failed path
+    from scipy.stats import beta
+
+    priors = Priors(down=(2.0, 3.0), up_strength=30, up_rate=0.9)
+    grid = (np.arange(2000) + 0.5) / 2000
+    work, fail = beta(27, 3).pdf(grid) / 2000, beta(2, 3).pdf(grid) / 2000
+    rate = 0.75 * grid[:, None] + 0.25 * grid
+    expected = (work[:, None] * fail * rate**7 * (1 - rate) ** 3).sum()
+    assert np.exp(log_likelihoods([7], [3], priors, [0.25])[0, 0]) == pytest.approx(expected, rel=1e-4)

@@ -19,7 +19,8 @@ def example(seed, variant):
     groups = ([], [2], [3, 2], [2, 2])[seed % 4]
     paths = graph(rng, int(rng.integers(3, 10 - sum(groups))), groups, int(rng.integers(5, 25)), mixed_one=True)
     up = (rng.random(len(paths.kinds)) > 0.2).astype(float)
-    priors = Priors(p_up=dict.fromkeys(("client", "server", "target", "router"), float(rng.choice([0.999, 0.9, 0.7]))))
+    up_or_not = float(rng.choice([0.999, 0.9, 0.7]))
+    priors = Priors(p_up=dict.fromkeys(("client", "server", "target", "router"), up_or_not), up_strength=None)
     return paths, window(rng, paths, up, variant), priors
 
 

@@ -94,12 +94,23 @@ def _working(k, f, priors: Priors) -> np.ndarray:
 
 
 def _mixed(k, f, share: float, priors: Priors) -> np.ndarray:
-    a, b = priors.down
-    nodes, weights = roots_jacobi(NODES, b - 1, a - 1)
-    rate = (1 - share) * priors.up_rate + share * (nodes + 1) / 2
-    terms = k[:, None] * np.log(rate) + f[:, None] * np.log1p(-rate) + np.log(weights / weights.sum())
+    lost, lost_weight = _beta_nodes(*priors.down, NODES)
+    if priors.up_strength is None:
+        kept, kept_weight = np.array([priors.up_rate]), np.ones(1)
+    else:
+        a, b = priors.up_strength * priors.up_rate, priors.up_strength * (1 - priors.up_rate)
+        kept, kept_weight = _beta_nodes(a, b, NODES // 2)
+    rate = ((1 - share) * kept[:, None] + share * lost).ravel()
+    weight = (kept_weight[:, None] * lost_weight).ravel()
+    terms = k[:, None] * np.log(rate) + f[:, None] * np.log1p(-rate) + np.log(weight)
     top = terms.max(axis=1)
     return top + np.log(np.exp(terms - top[:, None]).sum(axis=1))
+
+
+def _beta_nodes(a: float, b: float, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights of Gauss-Jacobi quadrature over Beta(a, b)."""
+    nodes, weights = roots_jacobi(count, b - 1, a - 1)
+    return (nodes + 1) / 2, weights / weights.sum()
 
 
 def cell_table(succeeded: np.ndarray, failed: np.ndarray, priors: Priors, shares) -> CellTable:

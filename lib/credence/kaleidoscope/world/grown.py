@@ -102,6 +102,7 @@ def observe(
     failed: tuple[float, float] = (0.5, 1.5),
     missing: float = 0.0,
     dispersion: float = 0.0,
+    own: np.ndarray | None = None,
 ) -> Window:
     """Draw the counts of a window in which `down` is down.
 
@@ -121,6 +122,9 @@ def observe(
         Share of the probes that are never launched.
     dispersion : float
         Not 0: losses of working cells are multiplied by Gamma(1/d, d), of mean 1, which the model does not know.
+    own : numpy.ndarray [n], optional
+        Success rate of each of `down`, shared by all its cells, instead of one drawn for every cell: the model takes
+        every cell's rate for its own.
     """
     paths = graph.paths
     dead = np.zeros(graph.components + 1, bool)
@@ -130,7 +134,12 @@ def observe(
     if dispersion:
         loss = np.minimum(loss * rng.gamma(1 / dispersion, dispersion, paths.cells), 1)
     rate = 1 - loss
-    rate[broken] = rng.beta(*failed, int(broken.sum()))
+    if own is None:
+        rate[broken] = rng.beta(*failed, int(broken.sum()))
+    else:
+        through = np.ones(graph.components + 1)
+        through[down] = own
+        rate *= through[paths.series].prod(axis=1) * through[paths.members].max(axis=1)[paths.groups[:, 0]]
     absent = rng.binomial(sent, missing, paths.cells) if missing else np.zeros(paths.cells, np.int64)
     total = np.full(paths.cells, sent) - absent
     succeeded = total.copy()
