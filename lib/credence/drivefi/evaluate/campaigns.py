@@ -214,7 +214,7 @@ def shortest_hazard(scenario: str, seed: int, stack: str, longest: int = LONGEST
     types = fault_types()
     scenes = len(golden(scenario, seed, stack).time_s)
     starts = np.arange(scenes)
-    lengths = np.unique(np.concatenate([np.arange(1, 11), np.geomspace(12, longest, 12).round().astype(int)]))
+    lengths = np.unique(np.concatenate([np.arange(1, 11), np.geomspace(12, max(longest, 12), 12).round().astype(int)]))
     rows = []
     for item in types:
         shortest, hazardous = np.nan, 0.0

@@ -25,9 +25,7 @@ def boxes(goldens: pd.DataFrame, runs: pd.DataFrame, paper: pd.DataFrame, stack:
     own = runs[runs["stack"] == stack]
     plain = goldens[(goldens["stack"] == stack) & (goldens["margin_m"] > 0)]
     groups = [("golden", plain), *own.groupby("campaign", sort=False)]
-    figure = make_subplots(
-        rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.04, subplot_titles=list(TITLES.values())
-    )
+    figure = make_subplots(rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.04)
     names = [name for name, _ in groups][::-1]
     for column, quantity in enumerate(TITLES, 1):
         for name, one in groups:
@@ -85,6 +83,7 @@ def boxes(goldens: pd.DataFrame, runs: pd.DataFrame, paper: pd.DataFrame, stack:
                 row=1,
                 col=column,
             )
+        figure.update_xaxes(title=TITLES[quantity], row=1, col=column)
         figure.add_vline(x=LIMITS[quantity], line={"dash": "dot", "color": theme.COLOURS["bad"]}, row=1, col=column)
     figure.update_yaxes(categoryorder="array", categoryarray=names)
     figure.update_layout(height=620, legend={"y": 1.07})
@@ -156,7 +155,7 @@ def compensation(found: pd.DataFrame, rate_hz: float) -> go.Figure:
         annotation={"text": "paper, after recovery (its scale may be another)", "font": {"size": 12}},
         annotation_position="top left",
     )
-    figure.update_xaxes(title=f"scene K ({rate_hz:g} a second)")
+    figure.update_xaxes(title=f"scene K [{rate_hz:g} a second]")
     figure.update_yaxes(title="compensation c<sub>K</sub> [scenes of full brake]")
     return figure
 

@@ -54,14 +54,13 @@ def trace_figure(run: Replay, golden: Traces, faulty: Traces, names: list[str] |
         figure.add_vrect(
             x0=begin, x1=end, fillcolor=theme.COLOURS["accent"], opacity=0.25, line_width=0, row=row, col=1
         )
-        figure.update_yaxes(title=None, row=row, col=1)
+        figure.update_yaxes(title=None if item.categories else f"[{item.unit or '1'}]", row=row, col=1)
         if item.categories:
             figure.update_yaxes(
                 tickvals=list(range(len(item.categories))), ticktext=list(item.categories), row=row, col=1
             )
-        unit = f" [{item.unit}]" if item.unit else ""
         figure.add_annotation(
-            text=f"{name.replace('_', ' ')}{unit}",
+            text=name.replace("_", " "),
             xref="x domain" if row == 1 else f"x{row} domain",
             yref="y domain" if row == 1 else f"y{row} domain",
             x=0,
@@ -80,14 +79,14 @@ def trace_figure(run: Replay, golden: Traces, faulty: Traces, names: list[str] |
 def safety_figure(run: Replay, golden: Traces, faulty: Traces) -> go.Figure:
     """Return gap, distance from the lane's centre and the two safety potentials over time, golden and faulty."""
     rows = (
-        ("gap to the closest in-path obstacle [m]", "cipo_m", HAZARD_GAP_M),
-        ("distance from the lane's centre [m]", "lane_offset_m", HAZARD_LANE_M),
+        ("gap to closest in path [m]", "cipo_m", HAZARD_GAP_M),
+        ("off the lane's centre [m]", "lane_offset_m", HAZARD_LANE_M),
         ("δ along the lane [m]", "delta_along_m", 0.0),
         ("δ across the lane [m]", "delta_across_m", 0.0),
     )
-    figure = make_subplots(rows=2, cols=2, subplot_titles=[title for title, _, _ in rows], vertical_spacing=0.16)
-    for number, (_, name, limit) in enumerate(rows):
-        row, column = divmod(number, 2)
+    figure = make_subplots(rows=2, cols=2, vertical_spacing=0.1, horizontal_spacing=0.12)
+    for number, (title, name, limit) in enumerate(rows):
+        place = {"row": number // 2 + 1, "col": number % 2 + 1}
         for label, one, colour in (("golden", golden, "neutral"), ("faulty", faulty, "bad")):
             values = getattr(one, name)
             figure.add_scatter(
@@ -97,18 +96,12 @@ def safety_figure(run: Replay, golden: Traces, faulty: Traces) -> go.Figure:
                 legendgroup=label,
                 showlegend=number == 0,
                 line={"color": theme.COLOURS[colour], "width": 4 if one is golden else 1.8},
-                row=row + 1,
-                col=column + 1,
+                **place,
             )
-        figure.add_hline(
-            y=limit, line={"dash": "dot", "color": theme.COLOURS["paper"], "width": 1}, row=row + 1, col=column + 1
-        )
-        figure.add_vline(
-            x=float(golden.time_s[run.scene]),
-            line={"color": theme.COLOURS["accent"], "width": 1},
-            row=row + 1,
-            col=column + 1,
-        )
+        figure.add_hline(y=limit, line={"dash": "dot", "color": theme.COLOURS["paper"], "width": 1}, **place)
+        begin = float(golden.time_s[run.scene])
+        figure.add_vline(x=begin, line={"color": theme.COLOURS["accent"], "width": 1}, **place)
+        figure.update_yaxes(title=title, **place)
     figure.update_xaxes(title="time [s]", row=2)
     figure.update_layout(height=560, legend={"y": 1.08})
     return figure

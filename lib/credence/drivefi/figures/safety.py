@@ -109,7 +109,6 @@ def sensitivity(found: pd.DataFrame, shown: int = 24) -> go.Figure:
         cols=2,
         shared_yaxes=True,
         horizontal_spacing=0.04,
-        subplot_titles=["critical single faults [%]", "golden margin [m]"],
     )
     for factor, one in rest[rest["constant"].isin(names)].groupby("factor"):
         colour = theme.COLOURS["ours" if factor < 1 else "bad"]
@@ -130,6 +129,7 @@ def sensitivity(found: pd.DataFrame, shown: int = 24) -> go.Figure:
             x=float(base[name]), line={"dash": "dot", "color": theme.COLOURS["paper"], "width": 1}, row=1, col=column
         )
     figure.update_yaxes(categoryorder="array", categoryarray=names, tickfont={"size": 11})
-    figure.update_xaxes(rangemode="tozero", row=1, col=1)
+    figure.update_xaxes(title="critical single faults [%]", rangemode="tozero", row=1, col=1)
+    figure.update_xaxes(title="golden margin [m]", row=1, col=2)
     figure.update_layout(height=180 + 20 * len(names), legend={"y": 1.06})
     return figure
