@@ -29,6 +29,15 @@ FAULT_LINES = {
     "router": ("LNetError: {n}: timed out tx for peer, error -110", "LNet: router {n}: dropped, queue full, error"),
     "client": ("Kernel panic - not syncing: Out of memory", "LustreError: {n}: evicted, error -108"),
 }  # fmt: skip
+# keywords without a fault: what healthy systems print all the time
+STRAY_LINES = (
+    "Lustre: {n}: slow reply, resent after error -11",
+    "ntpd[{n}]: error resolving pool server",
+    "smartd[{n}]: Device: /dev/sdb, failed to read attributes, retried",
+    "puppet-agent[{n}]: Could not retrieve catalog; error 500",
+    "sshd[{n}]: error: maximum authentication attempts exceeded",
+    "multipathd: sdd: path checker failed, restored",
+)
 USUAL_LINES = (
     "systemd[1]: Started Session {n} of user root.",
     "sshd[{n}]: Accepted publickey for admin",
@@ -110,13 +119,12 @@ def around(
         waits[0] = 5.0 * np.exp(0.5 * rng.standard_normal()) * (1 + load / 20)
     marked = rng.random(peers + 1) < breaks.stray
     marked[0] = marked[0] if overload else rng.random() >= breaks.unmarked
-    kinds = list(FAULT_LINES)
     logs = []
     for k in range(peers + 1):
         lines = [_written(USUAL_LINES, rng) for _ in range(int(rng.integers(3, 9)))]
         if marked[k]:
-            about = fault if k == 0 and not overload else kinds[int(rng.integers(len(kinds)))]
-            lines.insert(int(rng.integers(len(lines))), _written(FAULT_LINES[about], rng))
+            about = FAULT_LINES[fault] if k == 0 and not overload else STRAY_LINES
+            lines.insert(int(rng.integers(len(lines))), _written(about, rng))
         logs.append(tuple(lines))
     return Telemetry({"load": loads, "await_ms": waits, "stall": stalls}, tuple(logs))
 
