@@ -9,11 +9,14 @@ import pandas as pd
 
 from credence.bench import seeds
 from credence.bench.presets import pick
-from credence.kaleidoscope.evaluate import contest, localising, production
+from credence.kaleidoscope.evaluate import contest, localising, production, production_causes
 from credence.kaleidoscope.evaluate import production_tables as tables
 from credence.kaleidoscope.evaluate.localising import Ours
 from credence.kaleidoscope.infer import search
 from credence.kaleidoscope.world import issues, queueing, windows
+
+# The default priors: a failed path loses everything or anything, so that a dead router of four costs a quarter.
+DEFAULT = Ours()
 
 
 def replayed(here: production.Scene, preset: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -24,6 +27,13 @@ def replayed(here: production.Scene, preset: str) -> tuple[pd.DataFrame, pd.Data
         return tables.read("issues"), tables.read("quiet"), tables.read("months"), tuning
     found = production.judged(here, tuning, issues.MONTHS)
     return found["issues"], found["quiet"], found["months"], tuning
+
+
+def diagnosed(rows: pd.DataFrame, preset: str) -> pd.DataFrame:
+    """Return the causes found for our localised issues: recorded, or at ``full`` anew."""
+    if pick(preset, smoke=True, quick=True, full=False):
+        return tables.read("causes")
+    return production_causes.over_strengths(rows[rows["method"] == "ours"])
 
 
 def queue_points(loads, seconds: float, seed: int) -> pd.DataFrame:

@@ -75,6 +75,17 @@ TABLES = {
             "method": "variant of our method [name]",
         },
     ),
+    "causes": (
+        "Causes found for the simulated issues that were localised, by strength of misleading logs",
+        {
+            "event": "number of the event [1]",
+            "cause": "true cause: reliability or overload [name]",
+            "said": "cause found; empty if the issue was not localised [name]",
+            "right": "cause found is the true one [boolean]",
+            "strength": "of the break [share]",
+            "break": "stray (keywords without a fault) or unmarked (faults without a keyword) [name]",
+        },
+    ),
     "breaks": (
         "Localisation by strength of each break of the model, simulated",
         {

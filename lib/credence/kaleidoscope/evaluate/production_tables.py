@@ -10,7 +10,7 @@ from credence.kaleidoscope.evaluate import scoring
 from credence.kaleidoscope.evaluate.production import draws_of_ratio
 from credence.kaleidoscope.world.issues import MONTH
 
-TABLES = ("tuning", "issues", "quiet", "months", "breaks")
+TABLES = ("tuning", "issues", "quiet", "months", "breaks", "causes")
 PREFIX = "kaleidoscope-recorded-production-"
 # Table II of the paper is about six months; the last six of ours
 LAST_MONTHS = range(18, 24)

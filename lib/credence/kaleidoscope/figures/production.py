@@ -116,6 +116,37 @@ def breaks(rows: pd.DataFrame, names: dict[str, str]) -> go.Figure:
     return fig.update_layout(height=560)
 
 
+def causes(shares: pd.DataFrame) -> go.Figure:
+    """Draw right causes over the strength of misleading logs, by true cause, with the paper's Table I.
+
+    Parameters
+    ----------
+    shares : pandas.DataFrame
+        `evaluate.production_causes.shares`.
+    """
+    titles = {"stray": "healthy logs with a keyword [share]", "unmarked": "faults without a keyword [share]"}
+    fig = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.05)
+    for column, (name, title) in enumerate(titles.items(), start=1):
+        rows = shares.loc[name]
+        for cause, tone, paper in (
+            ("all", COLOURS["ours"], 95.8),
+            ("reliability", COLOURS["bad"], 98.3),
+            ("overload", COLOURS["good"], 94.2),
+        ):
+            fig.add_scatter(
+                x=rows.index, y=rows[cause], mode="lines+markers", name=cause, legendgroup=cause,
+                showlegend=column == 1, line={"color": tone}, row=1, col=column,
+            )  # fmt: skip
+            fig.add_scatter(
+                x=[rows.index.min(), rows.index.max()], y=[paper, paper], mode="lines", name=f"paper, {cause}",
+                legendgroup=cause, showlegend=column == 1, line={"color": tone, "dash": "dot", "width": 1},
+                row=1, col=column,
+            )  # fmt: skip
+        fig.update_xaxes(title_text=title, row=1, col=column)
+    fig.update_yaxes(title_text="localised and right cause [%]", row=1, col=1)
+    return fig.update_layout(height=440)
+
+
 def load_curve(
     frame: pd.DataFrame, queue: dict[str, np.ndarray], load: np.ndarray, simulated: pd.DataFrame
 ) -> go.Figure:
