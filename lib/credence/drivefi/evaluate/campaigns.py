@@ -205,6 +205,8 @@ def compensation(scenario: str, seed: int, stack: str, scene: int, duration: int
 def shortest_hazard(scenario: str, seed: int, stack: str, longest: int = LONGEST) -> pd.DataFrame:
     """Return for every fault type the shortest run of consecutive scenes that is hazardous, over all starting scenes.
 
+    Lengths up to 10 are all tried, longer ones in steps of about a fifth.
+
     Returns
     -------
     DataFrame
@@ -214,7 +216,8 @@ def shortest_hazard(scenario: str, seed: int, stack: str, longest: int = LONGEST
     types = fault_types()
     scenes = len(golden(scenario, seed, stack).time_s)
     starts = np.arange(scenes)
-    lengths = np.unique(np.concatenate([np.arange(1, 11), np.geomspace(12, max(longest, 12), 12).round().astype(int)]))
+    lengths = np.unique(np.concatenate([np.arange(1, 11), np.geomspace(11, 100, 13).round().astype(int)]))
+    lengths = lengths[lengths <= longest]
     rows = []
     for item in types:
         shortest, hazardous = np.nan, 0.0
