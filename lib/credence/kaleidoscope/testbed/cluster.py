@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -216,7 +217,7 @@ def _ready(cluster: Cluster) -> None:
     root = cluster.mount(client)
     lines = ["set -e", f"cd {root}"]
     for letter in layout.LETTERS:
-        lines.append(f"mfsscadmin create {letter} only{letter}")
+        lines.append(f"mfsscadmin create -m S {letter} only{letter}")
         folders = " ".join(f"{name}/{letter}" for name in (*layout.CLIENTS, layout.LOADER))
         lines += [f"mkdir -p {folders}", f"mfssetsclass -r only{letter} {folders}"]
     lines.append(f"mfssettrashtime -r 0 {root}")
@@ -251,8 +252,10 @@ def remove(home: Path) -> None:
         init = int(json.loads(state_file(home).read_text())["init"])
     except (OSError, ValueError, KeyError, TypeError):
         init = 0
-    if init and _is_ours(init):
-        os.kill(init, signal.SIGKILL)
+    if init and _command(init).startswith(b"sleep\0"):
+        for process in _entered(init):
+            _kill(process)
+        _kill(init)
         for _ in range(250):
             if not Path(f"/proc/{init}").exists():
                 break
@@ -268,12 +271,23 @@ def remove(home: Path) -> None:
         shutil.rmtree(home)
 
 
-def _is_ours(process: int) -> bool:
-    """Whether a process is the first of a cluster: process ids are used again."""
+def _entered(init: int) -> list[int]:
+    """Return processes outside that wait for one inside; when a server is stopped they stop too, and stay stopped."""
+    ids = [int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdigit()]
+    return [each for each in ids if _command(each).startswith(b"nsenter\0--target=%d\0" % init)]
+
+
+def _command(process: int) -> bytes:
+    """Return a process's command line; process ids are used again, so it is looked at before a kill."""
     try:
-        return Path(f"/proc/{process}/cmdline").read_bytes().startswith(b"sleep\0")
+        return Path(f"/proc/{process}/cmdline").read_bytes()
     except OSError:
-        return False
+        return b""
+
+
+def _kill(process: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)
 
 
 def _remove_group(folder: Path) -> None:

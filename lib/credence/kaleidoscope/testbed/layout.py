@@ -1,8 +1,8 @@
 """What the cluster consists of, and the commands that build it; nothing here runs anything.
 
-Two probing clients and one client for load, two routers (equal-cost paths by flow, both ways), one metadata server, four
-chunk servers, each with a disk of its own: an image in memory on a loop device, mounted with ``sync``. The bridges
-are in a namespace too, so no packet of the cluster is ever seen outside.
+Two probing clients and one client for load, two routers (equal-cost paths by flow, both ways), one metadata server,
+four chunk servers, each with a disk of its own: an image in memory on a loop device, mounted with ``sync``. The
+bridges are in a namespace too, so no packet of the cluster is ever seen outside.
 """
 
 from __future__ import annotations

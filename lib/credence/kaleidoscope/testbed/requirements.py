@@ -17,6 +17,7 @@ PROGRAMS = {
     "unshare": "util-linux",
     "nsenter": "util-linux",
     "findmnt": "util-linux",
+    "lsblk": "util-linux",
     "mkfs.ext4": "e2fsprogs",
     "sysctl": "procps",
     "fio": "fio",
@@ -33,8 +34,8 @@ PLACES = {
 }
 
 AS_ROOT = (
-    "As root this makes ten network namespaces (credence-tb-…), five cgroups, four disk images in memory on loop devices, "
-    "and starts MooseFS in a PID and mount namespace of its own. Nothing outside them is changed; "
+    "As root this makes eleven network namespaces (credence-tb-…), control groups for five servers, four disk images "
+    "in memory on loop devices, and starts MooseFS in a PID and mount namespace of its own. Nothing else is changed; "
     "`credence kaleidoscope testbed down` takes all of it away."
 )
 
