@@ -47,6 +47,12 @@ class Settings:
         Standard deviation of a measured count of a slice, as a share of it.
     noise_floor : float
         The same at a count of 0, as a share of the event's mean: rounding, skid.
+    student : bool
+        Noise of a measured count as in the paper (section 4.2): Student-t, its scale that of the slice's own readings;
+        by expectation propagation. Scale "linear" only. It takes all change within a slice for error.
+    orders : bool
+        Counts are not below 0, and inequalities given as relations hold; by expectation propagation. Scale "linear"
+        only: over logarithms counts are above 0 by themselves.
     softness : float
         Standard deviation of relations that are not exact, as a share of their largest term.
     widen : float
@@ -69,5 +75,7 @@ class Settings:
     unmeasured_weight: float = 0.1
     read_noise: float = 0.004
     noise_floor: float = 0.002
+    student: bool = False
+    orders: bool = False
     softness: float = 0.01
     widen: float = 1.0

@@ -6,8 +6,9 @@ import numpy as np
 
 from credence.bayesperf.infer import chain, kalman, sites
 from credence.bayesperf.infer.learn import Learned
-from credence.bayesperf.infer.posterior import rows as relation_rows
-from credence.bayesperf.infer.propagation import Below, StudentCells, propagate
+from credence.bayesperf.infer.mixture import mixture
+from credence.bayesperf.infer.posterior import below_sites, order_rows, student_noise
+from credence.bayesperf.infer.propagation import StudentCells, propagate
 from credence.bayesperf.infer.settings import Settings
 from credence.bayesperf.model.window import Window
 from credence.bench.errors import InputError
@@ -68,23 +69,12 @@ def window_of(
         raise InputError(f"noise is {noise!r}; allowed: {', '.join(NOISES)}")
     slot, event = sites.cells(mean[first : first + slices])
     value = mean[first + slot, event]
-    spread, degrees = (
-        np.sqrt(sites.read_variance(value, place.scale[event], learned.read_noise, settings.noise_floor)),
-        None,
-    )
     if noise == "student":
-        if observations.readings < 3:
-            raise InputError(f"{observations.readings} readings a slice; allowed for Student-t noise: 3 or more")
-        degrees = float(observations.readings - 1)
-        within = observations.variance_of_mean[first + slot, event] / place.scale[event] ** 2
-        # readings that happen to be alike do not make a count exact
-        spread = np.sqrt(within + settings.noise_floor**2)
-    matrix, right = relation_rows(relations, place.events, "le")
-    if nonnegative:
-        matrix = np.vstack([matrix, -np.eye(len(place.events))])
-        right = np.append(right, np.zeros(len(place.events)))
-    scaled = matrix * place.scale
-    size = np.abs(scaled).max(axis=1, initial=0)
+        spread, degrees = student_noise(observations, first + slot, event, place.scale, settings)
+    else:
+        variance = sites.read_variance(value, place.scale[event], learned.read_noise, settings.noise_floor)
+        spread, degrees = np.sqrt(variance), None
+    below_rows, bound = order_rows(relations, place.events, place.scale, nonnegative)
     volatility = None if learned.volatility is None else learned.volatility[first : first + slices]
     total = learned.components.covariances.sum(axis=0)
     _, turn = np.linalg.eigh(total)
@@ -103,11 +93,33 @@ def window_of(
         value=value / place.scale[event],
         spread=spread,
         degrees=degrees,
-        below_rows=scaled / size[:, None],
-        bound=right / size,
+        below_rows=below_rows,
+        bound=bound,
         margin=margin,
         volatility=volatility,
     )
+
+
+def _parts(window: Window) -> tuple:
+    """Return dynamics, rows of all events, Gaussian blocks, Student-t cells and inequalities of a window."""
+    components = chain.Components(window.decays, window.covariances, window.level)
+    moving, count = chain.dynamics(components, window.volatility), len(window.decays)
+    basis = chain.design(window.basis, count)
+    value = window.value - window.offset[window.event]
+    blocks, student, below = [], None, None
+    if window.degrees is None:
+        blocks.append((basis, window.slot, window.event, value, window.spread**2))
+    else:
+        student = StudentCells(basis, window.slot, window.event, value, window.spread, window.degrees)
+    if len(window.soft_rows):
+        held = np.arange(len(window.soft_rows))
+        target = window.soft_value - window.soft_rows @ window.offset
+        slot, row = np.repeat(np.arange(window.slices), len(held)), np.tile(held, window.slices)
+        design = chain.design(window.soft_rows @ window.basis, count)
+        blocks.append((design, slot, row, target[row], np.full(row.size, window.softness**2)))
+    if len(window.below_rows):
+        below = below_sites(window.below_rows, window.bound, window.basis, window.offset, count)
+    return moving, basis, tuple(blocks), student, below
 
 
 def fast(window: Window, sweeps: int = 50) -> tuple[np.ndarray, np.ndarray]:
@@ -126,30 +138,25 @@ def fast(window: Window, sweeps: int = 50) -> tuple[np.ndarray, np.ndarray]:
     mean, sd : arrays [slices, events]
         Counts per slice.
     """
-    components = chain.Components(window.decays, window.covariances, window.level)
-    moving, count = chain.dynamics(components, window.volatility), len(window.decays)
-    basis = chain.design(window.basis, count)
-    value = window.value - window.offset[window.event]
-    blocks, student, below = [], None, None
-    if window.degrees is None:
-        blocks.append((basis, window.slot, window.event, value, window.spread**2))
-    else:
-        student = StudentCells(basis, window.slot, window.event, value, window.spread, window.degrees)
-    if len(window.soft_rows):
-        held = np.arange(len(window.soft_rows))
-        target = window.soft_value - window.soft_rows @ window.offset
-        slot, row = np.repeat(np.arange(window.slices), len(held)), np.tile(held, window.slices)
-        design = chain.design(window.soft_rows @ window.basis, count)
-        blocks.append((design, slot, row, target[row], np.full(row.size, window.softness**2)))
-    if len(window.below_rows):
-        free = np.abs(window.below_rows @ window.basis).max(axis=1) > 1e-12
-        below = Below(
-            chain.design(window.below_rows @ window.basis, count)[free],
-            (window.bound - window.below_rows @ window.offset)[free],
-        )
+    moving, basis, blocks, student, below = _parts(window)
     if student is None and below is None:
         together, _ = sites.join(window.slices, *blocks)
         done = kalman.run(moving, together, window.slices, basis)
     else:
-        done = propagate(moving, window.slices, tuple(blocks), basis, student, below, sweeps)
+        done = propagate(moving, window.slices, blocks, basis, student, below, sweeps)
     return (done.mean + window.offset) * window.scale, np.sqrt(done.variance) * window.scale
+
+
+def by_mixture(window: Window, rng: np.random.Generator, rounds: int = 2000) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and sd [slices, events] of a window with Student-t noise by `mixture`: slower than `fast`, and exact.
+
+    Raises
+    ------
+    InputError
+        For a window with normal noise or with inequalities.
+    """
+    moving, basis, blocks, student, below = _parts(window)
+    if student is None or below is not None:
+        raise InputError("the window has normal noise or inequalities; allowed: Student-t noise, no inequalities")
+    mean, variance = mixture(moving, window.slices, blocks, basis, student, rng, rounds)
+    return (mean + window.offset) * window.scale, np.sqrt(variance) * window.scale
