@@ -120,3 +120,23 @@ def test_an_unsafe_scenario_is_refused_with_the_reason(folder):
     (folder / "near.toml").write_text(near)
     with pytest.raises(InputError, match=r"initially unsafe: at 15\.0 m/s and a gap of 4\.0 m"):
         call("mine", "--scenario", "near.toml", "--selector", "random", "--out", "faults.csv")
+
+
+def test_the_readme_of_the_scenarios_names_every_key():
+    import dataclasses
+
+    from credence.bench import paths
+    from credence.drivefi.data.scenarios import Actor, Jitter, Light, Move, Scenario, Segment
+
+    text = (paths.data_dir() / "drivefi" / "scenarios" / "README.md").read_text()
+    for kind in (Actor, Jitter, Light, Move, Scenario, Segment):
+        for field in dataclasses.fields(kind):
+            assert field.name == "seed" or field.name in text, field.name
+
+
+@pytest.mark.parametrize("selector", ["gp", "tbn"])
+def test_selectors_that_learn_stay_within_the_budget_and_say_what_they_expect(folder, selector):
+    found = mine("DS5", 3, selector, 70)
+    assert len(found) == 70
+    assert found["predicted_margin_m"].notna().all()
+    assert not found.duplicated(["scene", "variable", "value"]).any()

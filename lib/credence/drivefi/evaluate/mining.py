@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 
 from credence.bench.errors import InputError, choose
 from credence.bench.seeds import generator
 from credence.drivefi.data.variables import fault_types
-from credence.drivefi.select import simple
 from credence.drivefi.select.features import pool_view
-from credence.drivefi.select.pool import PoolView, Purse
+from credence.drivefi.select.pool import Purse
+from credence.drivefi.select.table import SELECTORS
 from credence.drivefi.world import simulate
 from credence.drivefi.world.admission import require_admissible
 from credence.drivefi.world.token import Replay
 
-Selector = Callable[[PoolView, Purse, np.random.Generator], None]
 COLUMNS = (
     "scenario",
     "seed",
@@ -32,17 +28,6 @@ COLUMNS = (
     "replay",
     "delta_m",
 )
-
-
-def selectors() -> dict[str, Selector]:
-    """Return the selectors by name: those of ``credence.drivefi.select.table``, random and exhaustive."""
-    found: dict[str, Selector] = {"random": simple.random, "exhaustive": simple.exhaustive}
-    try:
-        found |= importlib.import_module("credence.drivefi.select.table").SELECTORS
-    except ModuleNotFoundError as error:
-        if not str(error.name).endswith("select.table"):
-            raise
-    return found
 
 
 def world_of(runs: list[tuple[str, int]], stack: str, scenes: int, duration: int = 1):
@@ -100,7 +85,7 @@ def mine(
     seed, rng_seed : int
         Scenario seed, and seed of the selector's own choices.
     selector : str
-        One of `selectors`.
+        One of ``select.table.SELECTORS``.
     budget : int
         Simulations that may be made, training included.
     stack : str
@@ -116,8 +101,7 @@ def mine(
     InputError
         For an unknown selector or scenario, a budget below 1, a scenario that is unsafe or unreachable.
     """
-    known = selectors()
-    choose(selector, known, "selector")
+    choose(selector, SELECTORS, "selector")
     if budget < 1:
         raise InputError(f"budget is {budget}; allowed: an integer >= 1")
     require_admissible(scenario, seed, stack)
@@ -126,7 +110,7 @@ def mine(
     scenes = len(golden[0].time_s)
     simulate_margins, simulate_logs, outcomes = world_of(runs, stack, scenes)
     purse = Purse(simulate_margins, min(budget, len(pool)), simulate_logs)
-    told = known[selector](pool, purse, generator(rng_seed, "mine", selector))
+    told = SELECTORS[selector](pool, purse, generator(rng_seed, "mine", selector))
     return table(runs[0], stack, purse, outcomes, told if isinstance(told, np.ndarray) else None)
 
 
