@@ -18,7 +18,8 @@ from credence.kaleidoscope.infer import exact_posterior, index, plan
 from credence.kaleidoscope.model.variants import Priors
 from credence.kaleidoscope.world.grown import METADATA, NETWORKS, Grown, grow, observe
 
-BINS = np.array([0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0])
+# from 1 %: below, only what is down is kept in a table of confidences
+BINS = np.array([0.01, 0.05, 0.15, 0.35, 0.55, 0.75, 0.9, 0.99, 1.0])
 CONFIDENT = 0.75  # the paper's rule (§V-A)
 EASED = 1 - 0.177  # success rate under failure by the digitised Fig. 6
 
@@ -39,6 +40,8 @@ class Break:
         Faults are so many times as frequent as the prior says.
     missing : float
         Share of probes never launched.
+    sent : int
+        Probes of every cell in a window: 5 are five minutes, 1 is one.
     """
 
     dispersion: float = 0.0
@@ -46,6 +49,7 @@ class Break:
     hard: float = 0.5
     more_faults: float = 1.0
     missing: float = 0.0
+    sent: int = 5
 
 
 # judged by the claim; chosen before the run: what the two-year replay has by default, as far as it applies
@@ -70,8 +74,9 @@ def windows(graph: Grown, broken: Break, priors: Priors, count: int, seed: int):
         if broken.shared:
             soft = rng.beta(2 * EASED / (1 - EASED), 2, len(down))
             own = np.where(rng.random(len(down)) < broken.hard, 0.0, soft)
-        words = {"dispersion": broken.dispersion, "missing": broken.missing, "own": own, "failed": priors.down}
-        yield down, observe(graph, down, rng, up_rate=priors.up_rate, **words)
+        words = {"sent": broken.sent, "dispersion": broken.dispersion, "missing": broken.missing, "own": own}
+        words |= {"up_rate": priors.up_rate, "failed": priors.down, "strength": priors.up_strength}
+        yield down, observe(graph, down, rng, **words)
 
 
 def visible(graph: Grown, down: np.ndarray) -> np.ndarray:
@@ -128,6 +133,7 @@ def by_confidence(table: pd.DataFrame, bins: np.ndarray = BINS) -> pd.DataFrame:
     """Return, by bin of confidence: mean confidence, frequency of being down with its 90 % interval, number."""
     from scipy.special import betaincinv
 
+    table = table[table["p_down"] >= bins[0]]
     inside = np.clip(np.searchsorted(bins, table["p_down"], side="right") - 1, 0, len(bins) - 2)
     found = table.groupby(inside).agg(confidence=("p_down", "mean"), down=("down", "sum"), count=("down", "size"))
     k, n = found["down"].to_numpy(float), found["count"].to_numpy(float)
@@ -210,17 +216,85 @@ def evidence(order, seen, options: Mapping[str, Priors]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["priors", "window", "log_evidence"])
 
 
-def behind_a_dead_metadata_server(graph: Grown, seed: int = 0):
+def training_windows(count: int, seed: int = 1001):
+    """Return windows of the two-year replay's training world: plan of the exact sum, issue windows, quiet windows.
+
+    Parameters
+    ----------
+    count : int
+        Windows of either sort, of the first training month.
+    seed : int
+        Of the training world; the judged one has another.
+    """
+    from credence.kaleidoscope.evaluate import contest, production
+
+    here = production.scene()
+    events = contest.timetable(here.full, seed, 1)
+    data = contest.sample(here.full, here.what, events, 1, seed, sampled=count)
+    paths = here.small.paths(here.what.client, here.what.target, here.what.operation)
+    quiet = np.flatnonzero(np.isin(data.window, data.quiet))
+    issue = np.flatnonzero(~np.isin(data.window, np.concatenate([data.quiet, data.quiet - 1])))
+    issue = seeds.generator(seed, "kaleidoscope evidence").choice(issue, min(count, len(issue)), replace=False)
+    seen = ([here.what.window(data.succeeded[k], data.missing[k]) for k in each] for each in (issue, quiet[:count]))
+    return plan(index(paths)), *seen
+
+
+def behind_a_dead_metadata_server(graph: Grown, number: int = 0):
     """Return a window in which only the first metadata server is down, its id, and what hangs on it [n]."""
-    rng = seeds.generator(seed, "kaleidoscope dead metadata server")
+    rng = seeds.generator(number, "kaleidoscope dead metadata server")
     server = graph.clients + NETWORKS
-    window = observe(graph, np.array([server]), rng, failed=(0.5, 4.0))
+    window = observe(graph, np.array([server]), rng, own=np.zeros(1))
     first_server = graph.clients + NETWORKS + METADATA
     pairs = np.unique(graph.paths.groups[(graph.paths.series == server).any(axis=1), 0])
     servers = first_server + np.concatenate([2 * pairs, 2 * pairs + 1])
     return window, server, np.concatenate([servers, servers + 2 * graph.pairs])
 
 
+def first_priors(graph: Grown, shapes, count: int, **sampling_words) -> pd.DataFrame:
+    """Return what NUTS blames behind a dead metadata server under several first priors of health.
+
+    Parameters
+    ----------
+    graph : Grown
+    shapes : sequence of tuple of float
+        Beta(a, b).
+    count : int
+        Windows.
+    **sampling_words
+        Of :func:`credence.kaleidoscope.infer.sampling.nuts`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``method``, ``window``, ``blamed`` (of what hangs on it: P(health < 0.9) > 75 %), ``hidden`` (how many hang on
+        it), ``server`` (is the metadata server blamed); the exact binary posterior as one more method.
+    """
+    from credence.kaleidoscope.infer import sampling
+
+    rows = []
+    for w in range(count):
+        window, server, behind = behind_a_dead_metadata_server(graph, w)
+        for a, b in shapes:
+            name = f"health Beta({a:g}, {b:g}), window {w}"
+            found = sampling.nuts(graph.paths, window, Priors(health=(a, b)), name=name, **sampling_words)
+            flagged = found.components[found.below() > CONFIDENT]
+            rows.append((f"NUTS, Beta({a:g}, {b:g})", w, np.isin(behind, flagged).sum(), server in flagged))
+        p_down = 1 - exact_posterior(graph.paths, window).p_up
+        rows.append(("exact, binary", w, (p_down[behind] > CONFIDENT).sum(), p_down[server] > CONFIDENT))
+    frame = pd.DataFrame(rows, columns=["method", "window", "blamed", "server"])
+    return frame.assign(hidden=len(behind))
+
+
 def small_graph() -> Grown:
     """Return the graph of Blue Waters' size: 875 components, 2,592 cells."""
     return grow(6, 216)
+
+
+def real_evidence() -> pd.DataFrame:
+    """Return :func:`evidence` of the four real windows (third party), missing pings counted as failed."""
+    from credence.kaleidoscope.data import incidents
+    from credence.kaleidoscope.data.topology import topology
+
+    seen = [incidents.incident_window(incidents.incident(name)) for name in incidents.incidents()]
+    paths = topology("bluewaters").paths(seen[0].client, seen[0].target, seen[0].operation)
+    return evidence(plan(index(paths)), seen, candidates())

@@ -225,6 +225,29 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     return found.reset_index()
 
 
+def goals(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the project's goals of speed beside what was recorded: median over windows, in milliseconds.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``metric``, ``what``, ``value`` [ms], ``goal`` [ms], ``once_s`` (indexing and planning), ``reading_ms``.
+    """
+    wanted_rows = (
+        ("exact_ms_875", "exact", 875, 100.0),
+        ("search_ms_875", "search", 875, 1.0),
+        ("search_ms_65145", "search", 65_145, 100.0),
+    )
+    found = []
+    for name, method, components, goal in wanted_rows:
+        own = rows[(rows["method"] == method) & (rows["components"] == components)]
+        reading = rows[(rows["method"] == "reading a window") & (rows["components"] == components)]
+        what = f"{method}, {components:,} components, {int(own['cells'].iloc[0]):,} cells"
+        times = (1e3 * own["seconds"].median(), goal, own["once_seconds"].median(), 1e3 * reading["seconds"].median())
+        found.append((name, what, *times))
+    return pd.DataFrame(found, columns=["metric", "what", "value", "goal", "once_s", "reading_ms"])
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run all sizes and write the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])

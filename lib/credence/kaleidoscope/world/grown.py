@@ -103,6 +103,7 @@ def observe(
     missing: float = 0.0,
     dispersion: float = 0.0,
     own: np.ndarray | None = None,
+    strength: float | None = None,
 ) -> Window:
     """Draw the counts of a window in which `down` is down.
 
@@ -125,12 +126,17 @@ def observe(
     own : numpy.ndarray [n], optional
         Success rate of each of `down`, shared by all its cells, instead of one drawn for every cell: the model takes
         every cell's rate for its own.
+    strength : float, optional
+        Success rates of working cells are Beta of mean `up_rate` and this weight; the same for all by default.
     """
     paths = graph.paths
     dead = np.zeros(graph.components + 1, bool)
     dead[down] = True
     broken = dead[paths.series].any(axis=1) | dead[paths.members].all(axis=1)[paths.groups[:, 0]]
-    loss = np.full(paths.cells, 1 - up_rate)
+    if strength is None:
+        loss = np.full(paths.cells, 1 - up_rate)
+    else:
+        loss = rng.beta(strength * (1 - up_rate), strength * up_rate, paths.cells)
     if dispersion:
         loss = np.minimum(loss * rng.gamma(1 / dispersion, dispersion, paths.cells), 1)
     rate = 1 - loss
