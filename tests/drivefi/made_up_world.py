@@ -22,8 +22,8 @@ TYPES = (
     ("wanted", "set", 3.0),
     ("wanted", "set", -6.0),
     ("pedal", "set", 3.0),
-    ("steer", "set", 0.6),
-    ("steer", "set", -0.6),
+    ("steer", "set", 0.12),
+    ("steer", "set", -0.12),
 )
 DT = 1 / 7.5
 
@@ -34,8 +34,8 @@ def simulate(run, scene, kind, scenes=60, hold=4):
     run, scene, kind = (np.atleast_1d(x) for x in (run, scene, kind))
     size = len(run)
     # the lead car brakes harder and later from run to run
-    onset, rate = 15 + 3 * run, 4.0 + 0.25 * run
-    speed, lead, room = np.full(size, 14.0), np.full(size, 14.0), np.full(size, 22.0)
+    onset, rate = 15 + 3 * run, 3.0 + 0.25 * run
+    speed, lead, room = np.full(size, 14.0), np.full(size, 14.0), np.full(size, 26.0)
     offset, heading, pedal, steer = np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size)
     rng = np.random.default_rng(5)
     logs, margin = np.zeros((size, scenes, 6)), np.full((size, 2), np.inf)

@@ -42,6 +42,8 @@ class Settings:
         Weight of the predicted margin as mean function; 0: prior mean "no effect".
     ceiling : tuple of float
         Margins by part are clipped here [m]: how far a run stays from what is far off says little.
+    lane_rows : int
+        Simulated faults after which the second process (lane) is brought up to date; the first always is.
     floor : float
         Share of the golden margin, at most 0, below which all runs are alike: by how much a run is unsafe says little.
     """
@@ -55,6 +57,7 @@ class Settings:
     refits: tuple[int, ...] = (60, 120, 240)
     prediction: float = 0.0
     ceiling: tuple[float, ...] = (10.0, 0.8)
+    lane_rows: int = 48
     floor: float = -0.5
     rise: float = 0.2
     amplitude: tuple[float, ...] = (1.5, 2.0)
@@ -158,6 +161,7 @@ def gaussian_process(
     hyper = [start(pool, settings) for _ in range(parts)]
     refits = list(settings.refits)
     processes: list[PoolProcess] = []
+    waiting = np.empty(0, int)
     while purse.left:
         rows = np.array(purse.order)
         due = [limit for limit in refits if limit <= len(rows)]
@@ -169,6 +173,7 @@ def gaussian_process(
                     _refitted(pool, hyper[i], rows, values[:, i], start(pool, settings), amplitude[i])
                     for i in range(parts)
                 ]
+            waiting = np.empty(0, int)
             processes = [PoolProcess(pool, h, 1, a) for h, a in zip(hyper, amplitude, strict=True)]
             for i, process in enumerate(processes):
                 process.add(rows, values[:, i : i + 1])
@@ -184,8 +189,13 @@ def gaussian_process(
         if not len(picked):
             break
         purse.parts(picked)
-        for i, process in enumerate(processes):
-            process.add(picked, targets(picked)[:, i : i + 1])
+        processes[0].add(picked, targets(picked)[:, :1])
+        # what holds for the lane changes little from batch to batch; adding many rows at once reads the pool once
+        waiting = np.append(waiting, picked)
+        if len(waiting) >= settings.lane_rows or not purse.left:
+            for i, process in enumerate(processes[1:], 1):
+                process.add(waiting, targets(waiting)[:, i : i + 1])
+            waiting = np.empty(0, int)
     if story is not None:
         mean, deviation = posterior(processes, 1.0 + lift)
         story.mean, story.deviation, story.hyper = mean * unit, deviation * unit, hyper
