@@ -106,7 +106,8 @@ def rates(samples: pd.DataFrame) -> pd.DataFrame:
     frame = samples.reindex(columns=["time_s", "component", *COUNTERS, *GAUGES]).sort_values(["component", "time_s"])
     grown = frame.groupby("component")[["time_s", *COUNTERS]].diff()
     here = grown["time_s"].notna()
-    grown, now = grown[here], frame[here]
+    # a counter that was set back (a queue put in a queue's place) says nothing
+    grown, now = grown[here].where(lambda values: values >= 0), frame[here]
     seconds = grown["time_s"]
     writes = grown["disk_writes"].where(grown["disk_writes"] > 0)
     came = grown["received_packets"].where(grown["received_packets"] > 0)
