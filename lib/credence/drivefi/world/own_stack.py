@@ -1,7 +1,7 @@
 """A user's own driving stack in this world: any class that declares its outputs and drives, one run at a time.
 
 A stack is told what sensors report and returns throttle, brake and steering; it passes every output through `out`,
-which logs it and, in the faulty scenes, corrupts it. Fault table, traces and margins then work as for the built-in ones::
+which logs it and, in the faulty scenes, corrupts it. Fault table, traces and margins then work as for ours::
 
     class Mine:
         variables = (
