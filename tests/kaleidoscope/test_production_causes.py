@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from credence.kaleidoscope.diagnose import logs, read_rules
 from credence.kaleidoscope.evaluate import production_causes
 from credence.kaleidoscope.world import telemetry
 from credence.kaleidoscope.world.telemetry import LogBreaks, Telemetry
@@ -30,8 +31,13 @@ def test_an_outlying_load_is_an_overload_unless_the_log_says_failure():
     assert production_causes.decide(Telemetry(busy, marked)) == "reliability"
 
 
-def test_a_low_load_is_no_overload_however_far_out():
-    assert not production_causes.outlying(np.r_[0.0, np.linspace(50, 55, 20)])
+def test_every_line_of_a_fault_and_every_stray_one_has_a_keyword_and_no_usual_one():
+    def marks(template):
+        return logs.marked([template.replace("{n}", "12")], read_rules())
+
+    faults = [line for lines in telemetry.FAULT_LINES.values() for line in lines]
+    assert all(marks(line) for line in (*faults, *telemetry.STRAY_LINES))
+    assert not any(marks(line) for line in telemetry.USUAL_LINES)
 
 
 @pytest.fixture(scope="module")
@@ -57,4 +63,3 @@ def test_telemetry_of_an_issue_does_not_depend_on_the_others(issues):
     whole = production_causes.causes(issues, seed=4).set_index("event")
     part = production_causes.causes(issues.iloc[5:9], seed=4).set_index("event")
     assert (whole.loc[part.index] == part).all().all()
-    assert len(telemetry.METRICS) == 3

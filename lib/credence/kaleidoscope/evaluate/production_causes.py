@@ -8,7 +8,6 @@ right causes is drawn over that strength.
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,33 +17,16 @@ import pandas as pd
 
 from credence.bench import seeds
 from credence.bench.tables import write_parquet
+from credence.kaleidoscope.diagnose import diagnose
 from credence.kaleidoscope.evaluate.scoring import bootstrap_share
 from credence.kaleidoscope.world import telemetry
 from credence.kaleidoscope.world.telemetry import LogBreaks, Telemetry
 
-MARKED = re.compile(r"error|fail|panic|is dead|link down|evict|hardware", re.IGNORECASE)
-RATIO = 1.5
-NEIGHBOURS = 10
-
 
 def decide(seen: Telemetry) -> str:
-    """Return ``reliability``, ``overload`` or ``unknown`` for the component in place 0.
-
-    Numbers in a line are left out when lines are compared: they are times, sectors and process ids.
-    """
-    own, *others = [{re.sub(r"\d+", "#", line) for line in lines if MARKED.search(line)} for lines in seen.logs]
-    if own - set().union(*others):
-        return "reliability"
-    return "overload" if any(outlying(values) for values in seen.metrics.values()) else "unknown"
-
-
-def outlying(values: np.ndarray, ratio: float = RATIO, neighbours: int = NEIGHBOURS) -> bool:
-    """Return whether the first value's local outlier factor is `ratio` times the largest of its peers (paper §V-B)."""
-    from sklearn.neighbors import LocalOutlierFactor
-
-    found = LocalOutlierFactor(n_neighbors=min(neighbours, len(values) - 1)).fit(values[:, None])
-    factors = -found.negative_outlier_factor_
-    return bool(values[0] > np.median(values[1:]) and factors[0] >= ratio * factors[1:].max())
+    """Return ``reliability``, ``overload`` or ``unknown`` for the component in place 0; the paper's rule."""
+    own, *peers = seen.logs
+    return diagnose(own, peers, seen.metrics).cause
 
 
 def causes(

@@ -31,12 +31,13 @@ FAULT_LINES = {
 }  # fmt: skip
 # keywords without a fault: what healthy systems print all the time
 STRAY_LINES = (
-    "Lustre: {n}: slow reply, resent after error -11",
-    "ntpd[{n}]: error resolving pool server",
     "smartd[{n}]: Device: /dev/sdb, failed to read attributes, retried",
-    "puppet-agent[{n}]: Could not retrieve catalog; error 500",
-    "sshd[{n}]: error: maximum authentication attempts exceeded",
     "multipathd: sdd: path checker failed, restored",
+    "EDAC MC0: {n} CE memory read error, corrected",
+    "LNet: {n}: dropped a late reply",
+    "ib1: link down, port not in use",
+    "Lustre: client {n}: connection timed out, restored, error -110",
+    "bmc: power supply {n} lost redundancy, restored",
 )
 USUAL_LINES = (
     "systemd[1]: Started Session {n} of user root.",
@@ -121,7 +122,7 @@ def around(
     marked[0] = marked[0] if overload else rng.random() >= breaks.unmarked
     logs = []
     for k in range(peers + 1):
-        lines = [_written(USUAL_LINES, rng) for _ in range(int(rng.integers(3, 9)))]
+        lines = [_written(USUAL_LINES, rng) for _ in range(int(rng.integers(1, 4)))]
         if marked[k]:
             about = FAULT_LINES[fault] if k == 0 and not overload else STRAY_LINES
             lines.insert(int(rng.integers(len(lines))), _written(about, rng))
