@@ -3,6 +3,7 @@
 import typer
 
 from credence.kaleidoscope.cli_localise import localise
+from credence.kaleidoscope.cli_testbed import testbed_app
 from credence.kaleidoscope.cli_watch import watch
 
 # Imports of numba and pandas stand inside the commands, so that `credence --help` need not wait for them.
@@ -10,6 +11,7 @@ app = typer.Typer(help="Kaleidoscope on your own probes.", no_args_is_help=True)
 
 app.command()(localise)
 app.command()(watch)
+app.add_typer(testbed_app, name="testbed")
 
 
 @app.callback()

@@ -27,6 +27,7 @@ PAPER = diagnose.Settings()
 OURS = diagnose.Settings(peer_ratio=1.5, work=WORK_METRICS)
 SETTINGS = {"paper's rule": PAPER, "with work done": OURS}
 PAST = 20  # seconds of its own past that stand in for peers where a component has none
+MOST_STRENGTH = 300.0  # more is as good as a fixed rate, at tens of pings a cell
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def beta_binomial(good: np.ndarray, bad: np.ndarray) -> tuple[float, float]:
         a, b = np.exp(log_strength) * rate, np.exp(log_strength) * (1 - rate)
         return -float((betaln(a + good, b + bad) - betaln(a, b)).sum())
 
-    return rate, float(np.exp(minimize_scalar(loss, bounds=(np.log(0.5), np.log(1e4)), method="bounded").x))
+    return rate, float(np.exp(minimize_scalar(loss, bounds=(np.log(0.5), np.log(MOST_STRENGTH)), method="bounded").x))
 
 
 def localise(pings: pd.DataFrame, start_s: float, end_s: float, known: Calibration, system: Topology) -> list[Blamed]:
