@@ -6,6 +6,7 @@ world breaks the model, more and more.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -115,7 +116,7 @@ def confidences(
         ``window``, ``component``, ``kind``, ``p_down``, ``down`` (of a server: with its partner).
     """
     priors = priors or Priors()
-    order = plan(index(graph.paths))
+    order = _plan(graph)
     rows = []
     for w, (down, window) in enumerate(windows(graph, broken, world or priors, count, seed)):
         p_down = 1 - exact_posterior(order, window, priors).p_up
@@ -127,6 +128,11 @@ def confidences(
         rows.append(pd.DataFrame({"window": w, "component": kept, "p_down": p_down[kept], "down": truth[kept]}))
     table = pd.concat(rows, ignore_index=True)
     return table.assign(kind=np.array(KINDS)[graph.paths.kinds[table["component"]]])
+
+
+@functools.lru_cache(maxsize=2)
+def _plan(graph: Grown):
+    return plan(index(graph.paths))
 
 
 def by_confidence(table: pd.DataFrame, bins: np.ndarray = BINS) -> pd.DataFrame:
@@ -147,11 +153,12 @@ def rule(table: pd.DataFrame, confident: float = CONFIDENT) -> dict[str, float]:
     """Return the rule in numbers: of those flagged the share that is down, of those down the share that is flagged."""
     flagged = table["p_down"] > confident
     down = table["down"]
+    loss = -np.log(np.where(down, table["p_down"], 1 - table["p_down"]).clip(1e-12))
     return {
         "flagged": float(flagged.sum()),
         "right": float(down[flagged].mean()) if flagged.any() else np.nan,
         "found": float(flagged[down].mean()) if down.any() else np.nan,
-        "log_loss": float(-np.log(np.where(down, table["p_down"], 1 - table["p_down"]).clip(1e-12)).mean()),
+        "log_loss": float(loss.mean()) if len(loss) else np.nan,
     }
 
 
@@ -216,26 +223,31 @@ def evidence(order, seen, options: Mapping[str, Priors]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["priors", "window", "log_evidence"])
 
 
-def training_windows(count: int, seed: int = 1001):
+def training_windows(count: int, span: int, seed: int = 1001):
     """Return windows of the two-year replay's training world: plan of the exact sum, issue windows, quiet windows.
 
     Parameters
     ----------
     count : int
-        Windows of either sort, of the first training month.
+        Most windows of either sort.
+    span : int
+        Among so many windows from the beginning.
     seed : int
         Of the training world; the judged one has another.
     """
     from credence.kaleidoscope.evaluate import contest, production
+    from credence.kaleidoscope.world import windows as world
 
     here = production.scene()
     events = contest.timetable(here.full, seed, 1)
-    data = contest.sample(here.full, here.what, events, 1, seed, sampled=count)
+    succeeded, missing = world.month(here.full, here.what, events, 0, seed, windows=span)
+    busy = np.zeros(span, bool)
+    for row in events[events["issue"]].itertuples():
+        busy[row.first : row.last] = True
+    rng = seeds.generator(seed, "kaleidoscope evidence")
+    chosen = (rng.permutation(np.flatnonzero(each))[:count] for each in (busy, ~busy))
     paths = here.small.paths(here.what.client, here.what.target, here.what.operation)
-    quiet = np.flatnonzero(np.isin(data.window, data.quiet))
-    issue = np.flatnonzero(~np.isin(data.window, np.concatenate([data.quiet, data.quiet - 1])))
-    issue = seeds.generator(seed, "kaleidoscope evidence").choice(issue, min(count, len(issue)), replace=False)
-    seen = ([here.what.window(data.succeeded[k], data.missing[k]) for k in each] for each in (issue, quiet[:count]))
+    seen = ([here.what.window(succeeded[k], missing[k]) for k in each] for each in chosen)
     return plan(index(paths)), *seen
 
 
