@@ -151,6 +151,7 @@ def _loop(here, kind: str, component: str, spans: tuple[float, float, float], ev
 
 def _judge(now, window: float):
     """Return what turns the last window of a recording into a line; limits are those of the pings up to here."""
+    from credence.kaleidoscope.data.testbed import pings as judged_pings
     from credence.kaleidoscope.data.topology import topology
     from credence.kaleidoscope.evaluate import testbed as judging
 
@@ -162,7 +163,7 @@ def _judge(now, window: float):
     def line(now) -> str:
         end = now.now()
         pings, rates, lines = now.tables()
-        blamed = judging.localise(pings, end - window, end, known, system)
+        blamed = judging.localise(judged_pings(pings, known.slo_s), end - window, end, known, system)
         text = f"{end:6.1f} s  " + ("; ".join(map(str, blamed)) or "all up")
         if blamed:
             for name, settings in judging.SETTINGS.items():

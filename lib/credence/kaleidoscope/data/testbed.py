@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -13,7 +14,6 @@ from credence.kaleidoscope.data.probes import Window
 from credence.kaleidoscope.data.topology import OPERATIONS, Topology
 
 TABLES = ("runs", "probes", "telemetry", "messages", "overhead")
-COUNTS = ("sent", "succeeded", "missing")
 CLIENTS = ("client1", "client2")
 # All cells that are probed, in the order of a window's rows.
 CELLS = tuple(
@@ -30,42 +30,62 @@ def table(name: str) -> pd.DataFrame:
     return catalogue.frame("kaleidoscope-testbed-" + choose(name, TABLES, "table of the test cluster"))
 
 
-def count(pings: pd.DataFrame, slo_s: dict[str, float], system: Topology) -> Window:
-    """Count pings into a window: done without an error within the time limit of their operation is good.
+@dataclass(frozen=True, eq=False)
+class Pings:
+    """Pings as numbers, in order of the time of their answer.
 
-    A ping that timed out has failed; one that was never launched is missing.
+    Attributes
+    ----------
+    came_s : numpy.ndarray [pings]
+        When the answer (or the time-out) came [s].
+    cell : numpy.ndarray [pings]
+        Row of :data:`CELLS`.
+    succeeded, missing : numpy.ndarray [pings]
+        Done without an error within the time limit; never launched.
+    """
+
+    came_s: np.ndarray
+    cell: np.ndarray
+    succeeded: np.ndarray
+    missing: np.ndarray
+
+
+def pings(log: pd.DataFrame, slo_s: dict[str, float]) -> Pings:
+    """Judge the pings of a log; a ping that timed out has failed.
 
     Parameters
     ----------
-    pings [pings, >= 6]
-        ``client``, ``target``, ``operation``, ``latency_s``, ``errno``, ``outcome``.
+    log [pings, >= 7]
+        ``client``, ``target``, ``operation``, ``time_s``, ``latency_s``, ``errno``, ``outcome``. An ``rmex`` asks the
+        metadata server of its target only.
     slo_s : dict of float
         Time limit of a good ping by operation [s].
-    system : Topology
-        An ``rmex`` asks the metadata server of its target only.
+    """
+    target = log["target"].where(log["operation"] != "rmex", "mds")
+    row = {cell: k for k, cell in enumerate(CELLS)}
+    cell = np.array([row[each] for each in zip(log["client"], target, log["operation"], strict=True)], dtype=np.int64)
+    limit = log["operation"].map(slo_s).to_numpy(float)
+    good = (log["outcome"] == "done") & (log["errno"] == 0) & (log["latency_s"] <= limit)
+    came = (log["time_s"] + log["latency_s"]).to_numpy(float)
+    order = np.argsort(came, kind="stable")
+    missing = (log["outcome"] == "missing").to_numpy()
+    return Pings(came[order], cell[order], good.to_numpy()[order], missing[order])
+
+
+def count(judged: Pings, start_s: float, end_s: float, system: Topology) -> Window:
+    """Count the pings whose answer came after `start_s`, up to `end_s` [s]: what a live loop knows by then.
 
     Returns
     -------
     Window [18 cells]
         In the order of :data:`CELLS`, those without a ping too.
     """
-    pings = pings.assign(
-        target=pings["target"].where(pings["operation"] != "rmex", "mds"),
-        sent=1,
-        succeeded=(
-            (pings["outcome"] == "done") & (pings["errno"] == 0) & (pings["latency_s"] <= pings["operation"].map(slo_s))
-        ).astype(int),
-        missing=(pings["outcome"] == "missing").astype(int),
-    )
-    every = pd.MultiIndex.from_tuples(CELLS, names=["client", "target", "operation"])
-    cells = pings.groupby(every.names)[list(COUNTS)].sum().reindex(every, fill_value=0).reset_index()
-    operation = np.array([OPERATIONS.index(name) for name in cells["operation"]], dtype=np.int8)
-    counts = [cells[name].to_numpy(np.int64) for name in COUNTS]
-    places = [system.index(cells[name].tolist()) for name in ("client", "target")]
-    return Window(*places, operation, *counts)
-
-
-def answered(pings: pd.DataFrame, start_s: float, end_s: float) -> pd.DataFrame:
-    """Return the pings whose answer (or time-out) came from `start_s` up to `end_s` [s]; what a live loop knows."""
-    came = pings["time_s"] + pings["latency_s"]
-    return pings[(came > start_s) & (came <= end_s)]
+    here = slice(*np.searchsorted(judged.came_s, (start_s, end_s), side="right"))
+    cell = judged.cell[here]
+    counts = [
+        np.bincount(cell, weights, len(CELLS)).astype(np.int64)
+        for weights in (None, judged.succeeded[here], judged.missing[here])
+    ]
+    client, target, operation = zip(*CELLS, strict=True)
+    codes = np.array([OPERATIONS.index(name) for name in operation], dtype=np.int8)
+    return Window(system.index(client), system.index(target), codes, *counts, float(start_s), float(end_s - start_s))

@@ -13,7 +13,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import betaln
 
 from credence.kaleidoscope import diagnose, infer
-from credence.kaleidoscope.data.testbed import CELLS, answered, count
+from credence.kaleidoscope.data.testbed import CELLS, Pings, count
+from credence.kaleidoscope.data.testbed import pings as judged_pings
 from credence.kaleidoscope.data.topology import OPERATIONS, Topology, topology
 from credence.kaleidoscope.model.variants import Priors, Variant
 
@@ -80,8 +81,9 @@ def calibrate(pings: pd.DataFrame, quantile: float = QUANTILE, margin: float = 1
     }
     system, good, bad = topology("moosefs"), [], []
     for _, run in done.groupby("run"):
+        judged = judged_pings(run, slo)
         for end in np.arange(SETTLE_S + WINDOW_S, run["time_s"].max(), WINDOW_S):
-            window = count(answered(run, end - WINDOW_S, end), slo, system)
+            window = count(judged, end - WINDOW_S, end, system)
             good.append(window.succeeded)
             bad.append(window.failed)
     rate, strength = beta_binomial(np.concatenate(good), np.concatenate(bad))
@@ -104,9 +106,9 @@ def beta_binomial(good: np.ndarray, bad: np.ndarray) -> tuple[float, float]:
     return rate, float(np.exp(minimize_scalar(loss, bounds=(np.log(0.5), np.log(MOST_STRENGTH)), method="bounded").x))
 
 
-def localise(pings: pd.DataFrame, start_s: float, end_s: float, known: Calibration, system: Topology) -> list[Blamed]:
+def localise(judged: Pings, start_s: float, end_s: float, known: Calibration, system: Topology) -> list[Blamed]:
     """Return who is blamed for the pings answered in a window, the most suspect first."""
-    window = count(answered(pings, start_s, end_s), known.slo_s, system)
+    window = count(judged, start_s, end_s, system)
     posterior = infer.exact_posterior(_plan(), window, known.priors, by_cell=True)
     table = infer.health(_plan(), window, known.priors, posterior=posterior)
     table["set"] = table["set"].where(table["set"] > 0, -1 - table["component"])  # a set of its own
@@ -191,8 +193,9 @@ def windows(
         ``start_s``, ``end_s``, ``blamed`` (tuple of :class:`Blamed`), ``cells`` counted.
     """
     system, rows = topology("moosefs"), []
-    for end in np.arange(SETTLE_S + window_s, float((pings["time_s"] + pings["latency_s"]).max()), step_s):
-        found = localise(pings, end - window_s, end, known, system)
+    judged = judged_pings(pings, known.slo_s)
+    for end in np.arange(SETTLE_S + window_s, judged.came_s.max(), step_s):
+        found = localise(judged, end - window_s, end, known, system)
         rows.append({"start_s": end - window_s, "end_s": float(end), "blamed": tuple(found)})
     return pd.DataFrame(rows, columns=["start_s", "end_s", "blamed"])
 
