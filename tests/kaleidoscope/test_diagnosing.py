@@ -40,9 +40,27 @@ def test_slow_disks_are_found_and_a_peer_ratio_spares_the_others(disks):
     assert study.scores(study.called(table, 1.5), true)[0] == 100
     assert study.scores(study.called(table, 1.5, 1.2), true) == (100, 100)
     assert np.isnan(study.scores(np.zeros(3, bool), np.zeros(3, bool))).all()
-    neighbours, least = study.chosen(disks, "latency_us", GROUP)
-    assert neighbours in study.NEIGHBOURHOODS
-    assert 1 < least < 1.4
+    assert 1 < study.chosen(disks, "latency_us", GROUP) < 1.4
+
+
+def test_two_that_failed_alike_hide_each_other_unless_they_are_known_to_have_failed(disks):
+    twins = disks.copy()
+    pair = (twins["host"] == 1) & twins["disk"].isin([3, 4])
+    twins.loc[pair, "slow"] = True
+    twins.loc[pair, "latency_us"] = [150.0, 150.2]
+    everybody, healthy = (study.among_peers(twins, "latency_us", GROUP, 1, how) for how in ("", "slow"))
+    chosen = (healthy["host"] == 1) & healthy["disk"].isin([3, 4])
+    assert not study.called(everybody, 1.5)[chosen].any()
+    assert study.called(healthy, 1.5)[chosen].all()
+    row = healthy[chosen].iloc[0]
+    rest = twins[(twins["host"] == 1) & ~pair]["latency_us"]
+    alone = outlier(np.append(row["latency_us"], rest), 0, neighbours=1)
+    assert row["factor_ratio"] == pytest.approx(alone.factor / alone.largest)
+
+
+def test_equal_values_raise_no_warning():
+    assert outlier([5.0, *[0.0] * 8]).lof
+    assert not outlier([0.0] * 9).lof
 
 
 def test_draws_resample_hosts(disks):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,9 +76,16 @@ def outlier(values, suspect: int = 0, ratio: float = RATIO, neighbours: int = NE
 
 def factors(own: float, others: np.ndarray, neighbours: int = NEIGHBOURS) -> tuple[float, float]:
     """Return the local outlier factor of a value, and the largest among the others [others]."""
+    found = local_outlier_factors(np.append(own, others), max(1, min(neighbours, len(others))))
+    return float(found[0]), float(found[1:].max())
+
+
+def local_outlier_factors(values: np.ndarray, neighbours: int) -> np.ndarray:
+    """Return the local outlier factor of every value [values] (Breunig et al., 2000)."""
     from sklearn.neighbors import LocalOutlierFactor
 
-    every = np.append(own, others)
-    model = LocalOutlierFactor(n_neighbors=max(1, min(neighbours, len(every) - 1))).fit(every[:, None])
-    found = -model.negative_outlier_factor_
-    return float(found[0]), float(found[1:].max())
+    with warnings.catch_warnings():
+        # Equal values, such as zeros of idle servers, have no density; what differs from them is then far out, rightly.
+        warnings.filterwarnings("ignore", message="Duplicate values")
+        model = LocalOutlierFactor(n_neighbors=neighbours).fit(values[:, None])
+    return -model.negative_outlier_factor_

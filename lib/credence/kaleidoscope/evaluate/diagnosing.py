@@ -11,7 +11,7 @@ import pandas as pd
 from credence.bench import seeds
 from credence.kaleidoscope.diagnose import difference, outlier, read_rules
 from credence.kaleidoscope.diagnose.logs import Rule
-from credence.kaleidoscope.diagnose.outliers import NEIGHBOURS, RATIO
+from credence.kaleidoscope.diagnose.outliers import NEIGHBOURS, RATIO, local_outlier_factors
 from credence.kaleidoscope.world import telemetry
 from credence.kaleidoscope.world.telemetry import LogBreaks
 
@@ -31,8 +31,10 @@ TOKIO_METRICS = {
 }
 
 
-def among_peers(table: pd.DataFrame, value: str, group: Sequence[str], neighbours: int) -> pd.DataFrame:
-    """Compare every member of every group with its peers; one fit a group.
+def among_peers(
+    table: pd.DataFrame, value: str, group: Sequence[str], neighbours: int = NEIGHBOURS, failed: str = ""
+) -> pd.DataFrame:
+    """Compare every member of every group with its peers.
 
     Parameters
     ----------
@@ -43,6 +45,9 @@ def among_peers(table: pd.DataFrame, value: str, group: Sequence[str], neighbour
         Columns that make a homogeneous group.
     neighbours : int
         At most half the peers, as in `diagnose.outlier`.
+    failed : str
+        Column that is True for members that failed: they are no one's peers, as in the paper, where probes say who
+        failed. Empty: everybody is a peer, and two that failed alike hide each other.
 
     Returns
     -------
@@ -50,20 +55,26 @@ def among_peers(table: pd.DataFrame, value: str, group: Sequence[str], neighbour
         ``table`` with ``factor_ratio`` (local outlier factor over the largest of a peer; 0 for values that are not
         above the peers' median) and ``peer_ratio``.
     """
-    from sklearn.neighbors import LocalOutlierFactor
-
     parts = []
     for _, rows in table.groupby(list(group), sort=True):
         values = rows[value].to_numpy(float)
-        k = min(neighbours, max(1, (len(values) - 1) // 2))
-        factor = -LocalOutlierFactor(n_neighbors=k).fit(values[:, None]).negative_outlier_factor_
-        order = np.argsort(factor)
-        largest = np.where(np.arange(len(factor)) == order[-1], factor[order[-2]], factor[order[-1]])
-        middle = np.array([np.median(np.delete(values, i)) for i in range(len(values))])
-        parts.append(
-            rows.assign(factor_ratio=np.where(values > middle, factor / largest, 0.0), peer_ratio=values / middle)
-        )
+        out = rows[failed].to_numpy(bool) if failed else np.zeros(len(rows), bool)
+        ratio, share = np.empty(len(rows)), np.empty(len(rows))
+        ratio[~out], share[~out] = _each(values[~out], neighbours)
+        for place in np.flatnonzero(out):
+            both = _each(np.append(values[place], values[~out]), neighbours)
+            ratio[place], share[place] = both[0][0], both[1][0]
+        parts.append(rows.assign(factor_ratio=ratio, peer_ratio=share))
     return pd.concat(parts, ignore_index=True)
+
+
+def _each(values: np.ndarray, neighbours: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ratio of factors and the ratio to the peers' median of every value; one fit for all."""
+    factor = local_outlier_factors(values, min(neighbours, max(1, (len(values) - 1) // 2)))
+    order = np.argsort(factor)
+    largest = np.where(np.arange(len(factor)) == order[-1], factor[order[-2]], factor[order[-1]])
+    middle = np.array([np.median(np.delete(values, i)) for i in range(len(values))])
+    return np.where(values > middle, factor / largest, 0.0), values / middle
 
 
 def called(table: pd.DataFrame, ratio: float, peer_ratio: float = 0.0) -> np.ndarray:
@@ -78,7 +89,7 @@ def scores(said: np.ndarray, true: np.ndarray) -> tuple[float, float]:
 
 
 def over_settings(
-    table: pd.DataFrame, value: str, group: Sequence[str], peer_ratios: Sequence[float] = (0.0,)
+    table: pd.DataFrame, value: str, group: Sequence[str], peer_ratios: Sequence[float] = (0.0,), failed: str = "slow"
 ) -> pd.DataFrame:
     """Return recall and precision over the ratio of factors, the neighbours and the peer ratio.
 
@@ -89,7 +100,7 @@ def over_settings(
     """
     rows = []
     for neighbours in NEIGHBOURHOODS:
-        compared = among_peers(table, value, group, neighbours)
+        compared = among_peers(table, value, group, neighbours, failed)
         for ratio in RATIOS:
             for least in peer_ratios:
                 found = scores(called(compared, ratio, least), compared["slow"].to_numpy(bool))
@@ -97,17 +108,17 @@ def over_settings(
     return pd.DataFrame(rows, columns=["neighbours", "ratio", "peer_ratio", "recall", "precision"])
 
 
-def chosen(table: pd.DataFrame, value: str, group: Sequence[str]) -> tuple[int, float]:
-    """Choose neighbours and peer ratio at the paper's ratio of factors: the best F1, then the smallest of both.
+def chosen(table: pd.DataFrame, value: str, group: Sequence[str]) -> float:
+    """Choose the peer ratio at the paper's ratio of factors: the best F1, then the smallest.
 
-    `table` holds what may be chosen on, nothing else.
+    `table` holds what may be chosen on, nothing else. The neighbours stay what they are in the library: two slow disks
+    are too few to choose them by.
     """
-    found = over_settings(table, value, group, PEER_RATIOS)
-    found = found[found["ratio"] == RATIO].fillna({"precision": 0.0})
-    both = found["recall"] + found["precision"]
-    f1 = (2 * found["recall"] * found["precision"] / both.where(both > 0, 1)).round(6)
-    best = found[f1 == f1.max()].sort_values(["neighbours", "peer_ratio"]).iloc[0]
-    return int(best["neighbours"]), float(best["peer_ratio"])
+    compared, best = among_peers(table, value, group, NEIGHBOURS, "slow"), (-1.0, 0.0)
+    for least in PEER_RATIOS:
+        recall, precision = np.nan_to_num(scores(called(compared, RATIO, least), compared["slow"].to_numpy(bool)))
+        best = max(best, (round(2 * recall * precision / max(recall + precision, 1e-9), 6), -least))
+    return -best[1]
 
 
 def share_draws(said: np.ndarray, true: np.ndarray, host: np.ndarray, draws: int, seed: int) -> dict[str, np.ndarray]:
