@@ -229,3 +229,57 @@ def shortest_hazard(scenario: str, seed: int, stack: str, longest: int = LONGEST
                 shortest = float(length)
         rows.append((item.variable, item.value, shortest, hazardous))
     return pd.DataFrame(rows, columns=["variable", "value", "scenes", "share"])
+
+
+def claim_metrics(judged: pd.DataFrame, pool: pd.DataFrame, finals, draws: int, seed: int) -> dict[str, np.ndarray]:
+    """Return the metrics of the claims about campaigns, as draws over scenario seeds.
+
+    Parameters
+    ----------
+    judged : DataFrame
+        Of `vulnerability`: runs of all campaigns, stacks A and D.
+    pool : DataFrame
+        Of ``simulate.enumerate_pool``: every single fault.
+    finals : sequence of float
+        Compensation at the end, one a scenario seed.
+    draws, seed : int
+        Of the resampling.
+
+    Returns
+    -------
+    dict
+        Metric of ``data/claims/drivefi.toml`` to draws [draws].
+    """
+
+    def share(rows: pd.DataFrame, column: str, *axes: str) -> np.ndarray:
+        return shares(rows, column, draws, generator(seed, "claims", *axes))
+
+    def many(stack: str, target: str, column: str) -> np.ndarray:
+        rows = judged[(judged["stack"] == stack) & (judged["campaign"] == f"M-Fixed_{target}")]
+        return share(rows, column, stack, target)
+
+    free = judged[(judged["stack"] == "D") & judged["campaign"].isin(["M-Fixed_lane_rem", "M-Fixed_obstacle_rem"])]
+    finals = np.asarray(finals, float)
+    picked = generator(seed, "claims", "compensation").integers(0, len(finals), (draws, len(finals)))
+    found = {
+        "random_hazards_per_5000": 50.0 * share(pool, "critical", "random"),
+        "single_fixed_hazards": share(judged[judged["campaign"].str.startswith("1-Fixed")], "critical", "single"),
+        "many_distance_hazards": share(judged[judged["campaign"] == "M-Fixed_obstacle_dist"], "critical", "distance"),
+        "mvf_masked_d": share(free, "worse", "masked"),
+        "compensation_final": finals[picked].mean(axis=1),
+    }
+    for name, target in (("throttle", "throttle_max"), ("removal", "obstacle_rem"), ("lane", "lane_rem")):
+        found |= {f"many_{name}_hazards_{stack.lower()}": many(stack, target, "critical") for stack in "AD"}
+    found["many_steer_hazards_a"] = many("A", "steer_max", "critical")
+    for name, target in (("steer", "steer_max"), ("lane", "lane_rem"), ("obstacle", "obstacle_rem")):
+        found[f"mvf_{name}_a"] = many("A", target, "worse")
+    found["mvf_throttle_a"] = many("A", "throttle_max", "worse")
+    found["mvf_order_a"] = np.minimum(
+        found["mvf_steer_a"] - found["mvf_throttle_a"], found["mvf_lane_a"] - found["mvf_obstacle_a"]
+    )
+    return found
+
+
+def final_compensations(scenario: str, seeds, scene: int = 60, stack: str = "D") -> list[float]:
+    """Return the compensation in the last scene, one number a scenario seed."""
+    return [float(compensation(scenario, seed, stack, scene)["compensation"].iloc[-1]) for seed in seeds]

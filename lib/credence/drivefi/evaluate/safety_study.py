@@ -10,6 +10,7 @@ import pandas as pd
 
 from credence.bench.errors import InputError
 from credence.bench.progress import track
+from credence.bench.seeds import generator
 from credence.drivefi.data.scenarios import Scenario, read_scenario, vary
 from credence.drivefi.data.variables import FaultType, fault_types
 from credence.drivefi.world.parameters import Stack
@@ -187,3 +188,33 @@ def types_named(names) -> tuple[FaultType, ...]:
     """Return rows of the fault table by their names (``throttle=max``)."""
     table = {row.name: row for row in fault_types()}
     return tuple(table[name] for name in names)
+
+
+def claim_metrics(
+    first: pd.DataFrame, second: pd.DataFrame, wrong: pd.DataFrame, draws: int, seed: int
+) -> dict[str, np.ndarray]:
+    """Return the metrics of the claims about the worked examples, as draws over scenario seeds.
+
+    Parameters
+    ----------
+    first, second, wrong : DataFrame
+        Of `example_one`, `example_two` (judged where the hidden vehicle starts 160 m ahead) and `equation_6_errors`
+        (resampled over its rows).
+    draws, seed : int
+        Of the resampling.
+    """
+
+    def resampled(values, *axes: str) -> np.ndarray:
+        values = np.asarray(values, float)
+        picked = generator(seed, "claims", *axes).integers(0, len(values), (draws, len(values)))
+        return values[picked].mean(axis=1)
+
+    reference = second[second["gap_m"] == 160.0]
+    return {
+        "example1_delta_change": resampled(first.loc[first["duration"] == 1, "change_m"], "one"),
+        "example2_hazards": resampled(100.0 * reference.loc[reference["delay"] == 0, "hazard"], "two"),
+        "example2_delayed_hazards": resampled(
+            100.0 * reference[reference["delay"] > 0].groupby("seed")["hazard"].max(), "delayed"
+        ),
+        "equation6_error": resampled(wrong["error_m"], "six"),
+    }
