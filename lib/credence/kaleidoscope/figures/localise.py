@@ -100,11 +100,11 @@ def agreement(table: pd.DataFrame) -> go.Figure:
     figure.add_hline(y=0.75, line={"dash": "dot", "color": COLOURS["paper"]}, annotation_text="the paper's 75 %")
     figure.update_layout(
         xaxis={
-            "title": "P(down), exact, binary model",
+            "title": "P(down), exact, binary model [1]",
             "tickvals": _logit(ticks),
             "ticktext": [f"{t:g}" for t in ticks],
         },
-        yaxis={"title": "P(health < 0.9), NUTS, Beta model", "range": [-0.05, 1.05]},
+        yaxis={"title": "P(health < 0.9), NUTS, Beta model [1]", "range": [-0.05, 1.05]},
     )
     return figure
 
@@ -163,6 +163,6 @@ def run_story(shares: pd.DataFrame, p_up: dict[str, pd.Series], truth: str) -> g
             ), row=2, col=1,
         )  # fmt: skip
     figure.add_hrect(y0=0.25, y1=0.75, fillcolor="#9AA5B1", opacity=0.15, line_width=0, row=2, col=1)
-    figure.update_yaxes(title="P(up)", range=[-0.06, 1.08], row=2, col=1)
+    figure.update_yaxes(title="P(up) [1]", range=[-0.06, 1.08], row=2, col=1)
     figure.update_layout(height=560, legend={"y": 0.56, "x": 0.62})
     return figure
