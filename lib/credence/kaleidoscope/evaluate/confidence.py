@@ -240,7 +240,7 @@ def training_windows(count: int, span: int, seed: int = 1001):
 
     here = production.scene()
     events = contest.timetable(here.full, seed, 1)
-    succeeded, missing = world.month(here.full, here.what, events, 0, seed, windows=span)
+    succeeded, missing = world.month(here.full, here.what, events, 0, seed, windows=span)[:2]
     busy = np.zeros(span, bool)
     for row in events[events["issue"]].itertuples():
         busy[row.first : row.last] = True
