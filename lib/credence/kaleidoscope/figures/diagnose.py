@@ -30,7 +30,10 @@ def disks(table: pd.DataFrame, ratio: float, peer_ratio: float) -> go.Figure:
             x=part["peer_ratio"], y=part["factor_ratio"].clip(lower=0.1), mode="markers", name=name,
             marker={"color": tint, "size": 8 if slow else 5, "symbol": symbol, "opacity": 0.9 if slow else 0.45},
         )  # fmt: skip
-    fig.add_hline(y=ratio, line={"color": COLOURS["paper"], "dash": "dot"}, annotation_text="paper: LOF ratio 1.5")
+    fig.add_hline(y=ratio, line={"color": COLOURS["paper"], "dash": "dot"})
+    fig.add_annotation(
+        x=0.01, xref="paper", y=np.log10(ratio), text=f"LOF ratio {ratio:g}", showarrow=False, xanchor="left", yshift=9
+    )
     fig.add_vline(x=peer_ratio, line={"color": COLOURS["ours"], "dash": "dash"})
     fig.add_annotation(
         x=np.log10(peer_ratio), y=0.02, yref="paper", text=f"chosen: {peer_ratio:g}", showarrow=False, xanchor="left",
