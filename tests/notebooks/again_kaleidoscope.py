@@ -20,6 +20,29 @@ def cause_metrics():
     return production_causes.metrics(tables.read("causes"), DRAWS, seed=1)
 
 
+@cache
+def disk_metrics():
+    from credence.kaleidoscope.data import storage_sets
+    from credence.kaleidoscope.evaluate import diagnosing as study
+
+    disks, group = storage_sets.perseus_disks(), ["cluster", "host"]
+    tried = disks["cluster"] == study.CHOSEN_ON
+    judged = study.among_peers(disks[~tried], "latency_us", group, failed="slow")
+    slow, host = judged["slow"].to_numpy(bool), (judged["cluster"] + judged["host"].astype(str)).to_numpy()
+    found = {}
+    for name, least in (("lof", 0.0), ("ratio", study.chosen(disks[tried], "latency_us", group))):
+        shares = study.share_draws(study.called(judged, 1.5, least), slow, host, DRAWS, 1)
+        found |= {f"{name}_{key}": values for key, values in shares.items()}
+    return found
+
+
+def edison_named():
+    from credence.kaleidoscope.data import storage_sets
+    from credence.kaleidoscope.evaluate import diagnosing as study
+
+    return study.bad_target(storage_sets.edison_files(), 20, 1, storage_sets.BAD_OST)[1].mean()
+
+
 def mean_of(metrics, name):
     return lambda: metrics()[name].mean()
 
@@ -36,6 +59,10 @@ AGAIN = {
     )
     for name in names.split()
 }
+
+DISKS = ("lof_recall", "lof_precision", "ratio_precision")
+AGAIN |= {name: mean_of(disk_metrics, name) for name in DISKS} | {"edison_named": edison_named}
+NEEDS = dict.fromkeys(DISKS, ("perseus-disks", "perseus-slow-disks")) | {"edison_named": ("edison-bad-ost",)}
 
 # Metrics without a function above, and why.
 NOT_AGAIN: dict[str, str] = {}
