@@ -23,9 +23,9 @@ def story(run: pd.Series, pings: pd.DataFrame, seen: pd.DataFrame, known: Calibr
             marker={"color": TARGETS[target], "size": 5, "opacity": 0.75},
             hovertemplate=f"{target}<br>%{{x:.2f}} s: %{{y:.1f}} ms<extra></extra>",
         )  # fmt: skip
-    fig.add_hline(
-        y=1e3 * known.slo_s["wrex"], line={"color": "#555555", "dash": "dash", "width": 1}, row=1, col=1,
-        annotation_text="time limit", annotation_position="top left",
+    fig.add_scatter(
+        x=[0, float(pings["time_s"].max())], y=[1e3 * known.slo_s["wrex"]] * 2, mode="lines", name="time limit", row=1,
+        col=1, line={"color": "#555555", "dash": "dash", "width": 1}, hoverinfo="skip",
     )  # fmt: skip
     rows = [(end, each) for end, blamed in zip(seen["end_s"], seen["blamed"], strict=True) for each in blamed]
     fig.add_scatter(
@@ -34,7 +34,7 @@ def story(run: pd.Series, pings: pd.DataFrame, seen: pd.DataFrame, known: Calibr
         text=[str(each) for _, each in rows], hovertemplate="window to %{x:.0f} s: %{text}<extra></extra>",
     )  # fmt: skip
     fig.add_vrect(x0=run["began_s"], x1=run["ended_s"], fillcolor="#000000", opacity=0.07, line_width=0)
-    fig.update_yaxes(type="log", title_text="write [ms]", row=1, col=1)
+    fig.update_yaxes(type="log", title_text="write [ms]", range=[-0.5, 3.2], row=1, col=1)
     fig.update_yaxes(title_text="blamed", row=2, col=1)
     fig.update_xaxes(title_text="time in the run [s]; shaded: the fault", row=2, col=1)
     return fig.update_layout(height=520)
@@ -60,7 +60,7 @@ def delays(scores: pd.DataFrame, window_s: float) -> go.Figure:
         y=window_s, line={"color": COLOURS["paper"], "dash": "dot", "width": 1},
         annotation_text="paper: within a window", annotation_position="top left",
     )  # fmt: skip
-    fig.update_xaxes(tickvals=list(range(len(order))), ticktext=order)
+    fig.update_xaxes(tickvals=list(range(len(order))), ticktext=order, title_text="kind of fault [name]")
     fig.update_yaxes(title_text="until the right place is blamed [s]", rangemode="tozero")
     return fig.update_layout(height=400)
 
@@ -79,7 +79,7 @@ def causes(counted: pd.DataFrame, truth: dict[str, str]) -> go.Figure:
                 col=column, marker_color=colour, showlegend=column == 1, legendgroup=cause,
                 hovertemplate=f"{cause}: %{{x}} runs<extra></extra>",
             )  # fmt: skip
-        fig.update_xaxes(title_text="runs", dtick=1, row=1, col=column)
+        fig.update_xaxes(title_text="runs [count]", dtick=1, row=1, col=column)
     return fig.update_layout(height=420, barmode="stack")
 
 
@@ -95,7 +95,9 @@ def limits(points: pd.DataFrame) -> go.Figure:
             x=[f"{100 * q:g} %<br>{ms}" for q, ms in zip(points["quantile"], text, strict=True)], y=100 * points[name],
             mode="lines+markers", name=title, line={"color": colour}, hovertemplate="%{y:.1f} %<extra></extra>",
         )  # fmt: skip
-    fig.update_xaxes(title_text="quantile of the latencies without a fault, and the limit of a write", type="category")
+    fig.update_xaxes(
+        title_text="quantile of the latencies without a fault [%], and the limit of a write [ms]", type="category"
+    )
     fig.update_yaxes(title_text="share [%]", range=[-3, 103])
     return fig.update_layout(height=400)
 
@@ -128,7 +130,7 @@ def overhead(rows: pd.DataFrame) -> go.Figure:
         fig.add_hline(y=value, line={"color": COLOURS["paper"], "dash": "dot", "width": 1})
         place = {"yshift": 9 if value > 99 else -9}
         fig.add_annotation(
-            x=1, xref="paper", xanchor="right", y=value, text=text, showarrow=False, font_size=11, **place
+            x=0.02, xref="paper", xanchor="left", y=value, text=text, showarrow=False, font_size=11, **place
         )
     low = float(np.floor(min(probed["percent"].min(), 100 + noise.min()) / 10) * 10)
     fig.update_yaxes(title_text="throughput of the load [%]", range=[low, max(118.0, probed["percent"].max() + 4)])

@@ -21,7 +21,7 @@ from credence.bench.tables import write_parquet
 from credence.kaleidoscope.testbed import cluster, faults, measure, overhead, requirements
 
 REPEATS = 3
-BASE_RUNS = 4
+BASE_RUNS = 7
 SETTLE_S = 4.0
 TABLES = ("runs", "probes", "telemetry", "messages", "overhead")
 

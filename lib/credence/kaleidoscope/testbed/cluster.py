@@ -20,6 +20,8 @@ from credence.kaleidoscope.testbed.commands import ENVIRONMENT, CommandError, ru
 HOME = Path("/var/tmp/credence-testbed")
 GROUPS = (Path("/sys/fs/cgroup/blkio"), Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup/cpuacct"))
 LIFETIME_S = 3600
+# What this process has started and must wait for when it takes the cluster away, so that no zombie stays.
+_STARTED: list[subprocess.Popen] = []
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ def up(home: Path = HOME, lifetime_s: int = LIFETIME_S, say=print) -> Cluster:
     """
     if current(home):
         raise InputError(f"a testbed is up already in {home}; allowed: `credence kaleidoscope testbed down` first")
+    if not state_file(home).exists() and _others():
+        raise InputError("a testbed with another folder is up; allowed: one at a time on a machine")
     remove(home)  # what an interrupted one may have left
     try:
         return _build(home, lifetime_s, say)
@@ -132,6 +136,11 @@ def _build(home: Path, lifetime_s: int, say) -> Cluster:
     return cluster
 
 
+def _others() -> bool:
+    """Whether any process is in a control group of a testbed."""
+    return any(file.read_text() for file in Path("/sys/fs/cgroup/cpu").glob(f"{layout.PREFIX}*/cgroup.procs"))
+
+
 def _init(lifetime_s: int) -> int:
     """Start the first process of the cluster; return its id."""
     command = [
@@ -149,6 +158,7 @@ def _init(lifetime_s: int) -> int:
         command, env=ENVIRONMENT, start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )  # fmt: skip
+    _STARTED.append(outer)
     children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children")
     for _ in range(100):
         found = children.read_text().split()
@@ -191,6 +201,7 @@ def _start(cluster: Cluster, name: str, command: list[str]) -> None:
             cluster.inside(name, command), env=ENVIRONMENT, start_new_session=True, stdin=subprocess.DEVNULL,
             stdout=messages, stderr=messages,
         )  # fmt: skip
+    _STARTED.append(outer)
     children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children")
     for _ in range(150):
         found = children.read_text().split() if children.exists() else []
@@ -260,6 +271,12 @@ def remove(home: Path) -> None:
             if not Path(f"/proc/{init}").exists():
                 break
             time.sleep(0.02)
+    while _STARTED:
+        child = _STARTED.pop()
+        try:
+            child.wait(2)
+        except subprocess.TimeoutExpired:
+            child.kill()
     names = [layout.SWITCH, *(place.namespace for place in layout.PLACES)]
     for name in names:
         if Path(f"/run/netns/{name}").exists():
