@@ -43,6 +43,13 @@ def edison_named():
     return study.bad_target(storage_sets.edison_files(), 20, 1, storage_sets.BAD_OST)[1].mean()
 
 
+@cache
+def window_metrics():
+    from credence.kaleidoscope.evaluate import incident_answers
+
+    return incident_answers.metrics(incident_answers.read(), DRAWS, seed=1)
+
+
 def mean_of(metrics, name):
     return lambda: metrics()[name].mean()
 
@@ -59,6 +66,9 @@ AGAIN = {
     )
     for name in names.split()
 }
+
+WINDOWS = ("windows_found", "windows_extra")
+AGAIN |= {name: mean_of(window_metrics, name) for name in WINDOWS}
 
 DISKS = ("lof_recall", "lof_precision", "ratio_precision")
 AGAIN |= {name: mean_of(disk_metrics, name) for name in DISKS} | {"edison_named": edison_named}
