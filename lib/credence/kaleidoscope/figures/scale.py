@@ -41,6 +41,12 @@ def _tint(method: str) -> str:
     return TINTS.get(method, colour(method))
 
 
+def _apart(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows without those of 12 clients, and of these the exact posterior's: as many components, twice the cells."""
+    many = rows["clients"] == 12
+    return rows[~many], rows[many & (rows["method"] == "exact")]
+
+
 def time_by_size(rows: pd.DataFrame) -> go.Figure:
     """Return processor seconds of a window over components and over cells, with the limit of reading every cell.
 
@@ -50,7 +56,19 @@ def time_by_size(rows: pd.DataFrame) -> go.Figure:
         From ``evaluate.scale.summary``.
     """
     fig = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.03)
+    rows, dense = _apart(rows)
     for column, x in enumerate(("components", "cells"), start=1):
+        fig.add_scatter(
+            x=dense[x],
+            y=dense["seconds"],
+            mode="markers",
+            marker={"symbol": "star", "size": 11, "color": _tint("exact")},
+            name="exact, 12 clients",
+            legendgroup="dense",
+            showlegend=column == 1,
+            row=1,
+            col=column,
+        )
         for method in ORDER:
             own = rows[rows["method"] == method].sort_values(x)
             if len(own):
@@ -101,6 +119,7 @@ def time_by_size(rows: pd.DataFrame) -> go.Figure:
 def accuracy_by_size(rows: pd.DataFrame) -> go.Figure:
     """Return recall and precision over components, a line a method; from ``evaluate.scale.summary``."""
     fig = make_subplots(1, 2, shared_yaxes=True, subplot_titles=["recall", "precision"], horizontal_spacing=0.03)
+    rows, _ = _apart(rows)
     for method in ORDER:
         own = rows[rows["method"] == method].sort_values("components")
         for column, what in enumerate(("recall", "precision"), start=1):
@@ -152,7 +171,12 @@ def calibration(tables: dict[str, pd.DataFrame]) -> go.Figure:
             hovertemplate="confidence %{x:.3f}, down %{y:.3f} of %{customdata}",
             name=name,
         )
-    fig.add_vline(0.75, line={"color": COLOURS["paper"], "dash": "dash"}, annotation_text="75 % rule")
+    fig.add_vline(
+        0.75,
+        line={"color": COLOURS["paper"], "dash": "dash"},
+        annotation_text="75 % rule",
+        annotation_position="bottom right",
+    )
     fig.update_xaxes(title_text="P(down | counts) [1]", range=[-0.03, 1.03])
     fig.update_yaxes(title_text="share that is down [1]", range=[-0.03, 1.03])
     return fig.update_layout(height=460, margin={"t": 90})
@@ -197,7 +221,7 @@ def first_priors(rows: pd.DataFrame) -> go.Figure:
         fig.add_scatter(x=own["blamed"], y=own["method"], mode="markers", marker_color=tint, showlegend=False)
     hidden = int(rows["hidden"].iloc[0])
     fig.update_xaxes(
-        title_text=f"blamed of the {hidden} components behind it, none of which is down", rangemode="tozero"
+        title_text=f"blamed of the {hidden} behind it, none of which is down [components]", rangemode="tozero"
     )
     return fig.update_layout(height=300, margin={"l": 170})
 
@@ -217,7 +241,7 @@ def evidence(rows: pd.DataFrame) -> go.Figure:
         behind = own.max() - own
         tints = [COLOURS["ours"] if name == DEFAULT else COLOURS["neutral"] for name in behind.index]
         fig.add_bar(x=behind, y=behind.index, orientation="h", marker_color=tints, showlegend=False, row=1, col=column)
-        fig.update_xaxes(title_text="nats a window behind the best", row=1, col=column)
+        fig.update_xaxes(title_text="behind the best [nats a window]", row=1, col=column)
     fig.update_yaxes(autorange="reversed")
     return fig.update_layout(height=420, margin={"l": 280, "t": 60})
 

@@ -39,7 +39,7 @@ class Sampled:
     gate : Gate or None
         R-hat, effective sample sizes, divergences.
     seconds, compile_seconds : float
-        Of this machine: of sampling (tuning included), and of compilation before it.
+        Processor time of sampling (tuning included), and of compilation before it.
     """
 
     components: np.ndarray
@@ -96,13 +96,13 @@ def nuts(
 
     from credence.kaleidoscope.model.paths import beta_binomial
 
-    begin = time.perf_counter()
+    begin = time.process_time()
     model = beta_binomial(paths, window, priors, variant, health)
     components = np.array(model.coords["component"])
     density = model.logp_dlogp_function(ravel_inputs=True, mode=choose(mode, MODES, "mode"))
     density.set_extra_values({})
     density(np.zeros(len(components)))
-    middle = time.perf_counter()
+    middle = time.process_time()
 
     def logp():
         def value(point):
@@ -138,7 +138,7 @@ def nuts(
         save_warmup=False,
         progress_bar=False,
     )
-    seconds = time.perf_counter() - middle
+    seconds = time.process_time() - middle
     standard = tree["posterior"]["standard"].values.reshape(-1, len(components))
     return Sampled(
         components,
@@ -176,14 +176,14 @@ def advi(
 
     from credence.kaleidoscope.model.paths import beta_binomial
 
-    begin = time.perf_counter()
+    begin = time.process_time()
     with _quiet(), beta_binomial(paths, window, priors, variant) as model:
         components = np.array(model.coords["component"])
         method = pm.ADVI(random_seed=seed, start={"standard": np.ones(len(components))})
         method.fit(2, progressbar=False)  # compiles
-        middle = time.perf_counter()
+        middle = time.process_time()
         fit = method.fit(steps, progressbar=False, obj_optimizer=pm.adam(learning_rate=0.02))
-        seconds = time.perf_counter() - middle
+        seconds = time.process_time() - middle
         mean, sd = fit.mean.eval(), fit.std.eval()
     rng = seeds.generator(seed, "kaleidoscope advi")
     standard = mean + sd * rng.standard_normal((draws, len(components)))
@@ -213,11 +213,11 @@ def gibbs(
 
     from credence.kaleidoscope.model.paths import bernoulli
 
-    begin = time.perf_counter()
+    begin = time.process_time()
     with _quiet(), bernoulli(paths, window, priors, variant) as model:
         components = np.array(model.coords["component"])
         step = pm.BinaryGibbsMetropolis([model["up"]])
-        middle = time.perf_counter()
+        middle = time.process_time()
         tree = pm.sample(
             draws,
             tune=0,
@@ -229,7 +229,7 @@ def gibbs(
             compute_convergence_checks=False,
         )
     up = tree["posterior"]["up"].values.reshape(-1, len(components)).astype(float)
-    return Sampled(components, up, tree, None, time.perf_counter() - middle, middle - begin)
+    return Sampled(components, up, tree, None, time.process_time() - middle, middle - begin)
 
 
 @contextlib.contextmanager
