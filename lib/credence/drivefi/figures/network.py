@@ -1,0 +1,116 @@
+"""Figures of the 3-TBN: its graph with the edges that do() cuts, forecasts, and precision against recall."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from credence.bench import theme
+from credence.drivefi.model.structure import SLICES, Structure, descendants, node, unrolled
+
+
+def graph(structure: Structure, modules: dict[str, str], target: str) -> go.Figure:
+    """Return slices k and k+1 of the network under do(target in slice k): what is cut, and what the fault can reach.
+
+    Parameters
+    ----------
+    structure : Structure
+    modules : dict of str to str
+        Module of each variable; rows of the figure are variables, in data-flow order.
+    target : str
+        Variable set by the fault.
+    """
+    parents, fault = unrolled(structure), node(target, 1)
+    reached = descendants(parents, fault)
+    size = len(structure.variables)
+    place = {node(name, step): (step, size - row) for row, name in enumerate(structure.variables) for step in range(3)}
+    kinds = {"cut by do()": [], "carries the fault": [], "other": []}
+    for child, found in parents.items():
+        for parent in found:
+            if child == fault:
+                kinds["cut by do()"].append((parent, child))
+            elif parent in reached | {fault} and child in reached:
+                kinds["carries the fault"].append((parent, child))
+            else:
+                kinds["other"].append((parent, child))
+    styles = {
+        "other": {"color": "#D5DBE1", "width": 0.8},
+        "carries the fault": {"color": theme.COLOURS["bad"], "width": 1.6},
+        "cut by do()": {"color": "#111111", "width": 1.8, "dash": "dot"},
+    }
+    figure = go.Figure()
+    for kind in styles:
+        x, y = [], []
+        for parent, child in kinds[kind]:
+            (x0, y0), (x1, y1) = place[parent], place[child]
+            # arrows within a slice bend to the right, so that they do not lie on one another
+            bend = 0.06 + 0.25 * abs(y1 - y0) / size if x0 == x1 else 0.0
+            t = np.linspace(0, 1, 9)
+            x += [*(x0 + (x1 - x0) * t + 4 * bend * t * (1 - t)), None]
+            y += [*(y0 + (y1 - y0) * t), None]
+        figure.add_scatter(x=x, y=y, mode="lines", line=styles[kind], name=kind, hoverinfo="skip")
+    groups = {"observed (golden value)": [], "answer of the network": [], "set by the fault": [fault]}
+    for name in parents:
+        if name != fault:
+            late = name in reached or place[name][0] == 2
+            groups["answer of the network" if late else "observed (golden value)"].append(name)
+    colours = {
+        "observed (golden value)": "#9AA5B1",
+        "answer of the network": theme.COLOURS["ours"],
+        "set by the fault": "#111111",
+    }
+    for name, nodes in groups.items():
+        figure.add_scatter(
+            x=[place[n][0] for n in nodes],
+            y=[place[n][1] for n in nodes],
+            mode="markers",
+            marker={"size": 9, "color": colours[name]},
+            name=name,
+            text=[f"{n} ({modules[n.split('[')[0]]})" for n in nodes],
+            hoverinfo="text",
+        )
+    figure.update_xaxes(tickvals=[0, 1, 2], ticktext=[f"slice {s}" for s in SLICES], showgrid=False, range=[-0.15, 2.5])
+    figure.update_yaxes(tickvals=list(range(1, size + 1)), ticktext=list(structure.variables)[::-1], showgrid=False)
+    return figure.update_layout(height=640, margin={"l": 190, "t": 110})
+
+
+def precision_recall(rows: pd.DataFrame) -> go.Figure:
+    """Return precision over recall of F_crit, one point a seed and variant; the paper's precision as a line.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        ``variant``, ``precision``, ``recall`` [1], ``size``, ``seed``.
+    """
+    figure = go.Figure()
+    colours = ("#111111", "#6A3D9A", "#B15928")
+    for (name, one), colour in zip(rows.groupby("variant", sort=False), colours, strict=False):
+        figure.add_scatter(
+            x=100 * one["recall"],
+            y=100 * one["precision"],
+            mode="markers",
+            marker={"color": colour, "size": 9, "opacity": 0.75},
+            name=name,
+            text=[f"seed {s}: {n} selected" for s, n in zip(one["seed"], one["size"], strict=True)],
+        )
+    line = {"dash": "dot", "color": theme.COLOURS["paper"]}
+    figure.add_hline(82, line=line, annotation_text="paper's precision: 82 %; its recall is unknown")
+    figure.update_xaxes(title="recall of all critical faults [%]", range=[-2, 102])
+    return figure.update_yaxes(title="precision of F_crit [%]", range=[-2, 102])
+
+
+def horizons(frame: pd.DataFrame) -> go.Figure:
+    """Return how many slices pass between a critical fault and what it first does, by fault variable.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        One row a critical fault: ``variable``, ``slices`` until delta first falls to 0 or below.
+    """
+    figure = go.Figure()
+    for name, one in frame.groupby("variable"):
+        figure.add_box(x=one["slices"], name=name, marker={"color": theme.COLOURS["ours"], "size": 3}, showlegend=False)
+    figure.add_vline(1, line={"dash": "dot", "color": "#111111"}, annotation_text="the paper's forecast")
+    figure.update_xaxes(title="slices from the fault to the smallest gap or the largest lane offset", type="log")
+    return figure.update_layout(height=120 + 32 * frame["variable"].nunique(), margin={"l": 190})
