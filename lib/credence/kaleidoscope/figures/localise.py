@@ -126,7 +126,7 @@ def heat(failed_fraction: dict[str, np.ndarray]) -> go.Figure:
                 hovertemplate="%{y}, target %{x}: %{z:.2f}<extra></extra>",
             ), row=k, col=1,
         )  # fmt: skip
-    figure.update_xaxes(title="number of the target", row=len(failed_fraction), col=1)
+    figure.update_xaxes(title="number of the target [index]", row=len(failed_fraction), col=1)
     figure.update_layout(height=560)
     return figure
 
