@@ -37,6 +37,12 @@ def share(flags) -> dict[str, float]:
     }
 
 
+def neat(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table for reading: counts as integers, the rest with one digit."""
+    whole = [name for name in ("found", "of", "alarms", "event", "nothing") if name in frame]
+    return frame.astype(float).round(1).astype(dict.fromkeys(whole, int))
+
+
 def table_one(issues: pd.DataFrame, method: str = "ours") -> pd.DataFrame:
     """Return localised issues by cause and by kind of fault, a row each, as :func:`share`."""
     rows = issues[issues["method"] == method]

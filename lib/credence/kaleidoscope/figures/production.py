@@ -34,34 +34,44 @@ def recall_alarms(points: pd.DataFrame, full: pd.DataFrame | None = None) -> go.
     full : pandas.DataFrame, optional
         `evaluate.production_tables.ablations`: the full replay with the temporal prior is marked as well.
     """
-    fig = go.Figure()
+    fig = make_subplots(1, 2, subplot_titles=("all", "the upper end"), horizontal_spacing=0.08)
+    for column in (1, 2):
+        _methods(fig, points, column)
+        if full is not None:
+            fig.add_scatter(
+                x=[max(full.loc["ours", "on nothing"], LEAST)], y=[full.loc["ours", "percent"]], mode="markers",
+                name="ours, full replay", showlegend=column == 1, row=1, col=column,
+                marker={"symbol": "star", "size": 14, "color": COLOURS["ours"]},
+            )  # fmt: skip
+        for value in (98.9, 59.1):
+            fig.add_hline(y=value, line={"color": COLOURS["paper"], "dash": "dot", "width": 1}, row=1, col=column)
+    fig.add_annotation(text="NetBouncer, paper: 59.1 %", x=np.log10(0.06), y=56, xanchor="left", showarrow=False)
+    fig.add_annotation(text="Kaleidoscope, paper: 98.9 %", x=4.6, y=99.4, xanchor="right", showarrow=False,
+                       xref="x2", yref="y2")  # fmt: skip
+    fig.update_xaxes(title_text="alarms on nothing [1/day]", type="log", dtick=1)
+    fig.update_yaxes(range=[0, 105])
+    fig.update_yaxes(range=[85, 100.5], col=2)
+    fig.update_yaxes(title_text="issues localised [%]", col=1)
+    return fig.update_layout(height=520, margin={"t": 110}, legend={"y": 1.08})
+
+
+def _methods(fig: go.Figure, points: pd.DataFrame, column: int) -> None:
     for method, rows in points.groupby("method", sort=False):
         line = rows[rows["label"].str.contains("#")].sort_values("false")
         fig.add_scatter(
             x=np.maximum(line["false"], LEAST), y=line["recall"], mode="lines+markers", name=method,
-            legendgroup=method, line={"color": tint(method)}, marker={"size": 5},
+            legendgroup=method, line={"color": tint(method)}, marker={"size": 5}, showlegend=column == 1,
             hovertemplate=f"{method}<br>%{{y:.1f}} % found<br>%{{x:.1f}} alarms a day<extra></extra>",
+            row=1, col=column,
         )  # fmt: skip
         for suffix, symbol, size in (("tuned", "circle", 13), ("as published", "x", 11)):
             mark = rows[rows["label"] == f"{method}, {suffix}"]
             fig.add_scatter(
                 x=np.maximum(mark["false"], LEAST), y=mark["recall"], mode="markers", name=f"{method}, {suffix}",
-                legendgroup=method, showlegend=False,
+                legendgroup=method, showlegend=False, row=1, col=column,
                 marker={"symbol": symbol, "size": size, "color": tint(method)},
                 hovertemplate=f"{method}, {suffix}<br>%{{y:.1f}} % found<br>%{{x:.1f}} alarms a day<extra></extra>",
             )  # fmt: skip
-    if full is not None:
-        fig.add_scatter(
-            x=[max(full.loc["ours", "on nothing"], LEAST)], y=[full.loc["ours", "percent"]], mode="markers+text",
-            text=["ours, full replay"], textposition="top left", showlegend=False,
-            marker={"symbol": "star", "size": 15, "color": COLOURS["ours"]},
-        )  # fmt: skip
-    for name, value in (("Kaleidoscope, paper 98.9 %", 98.9), ("NetBouncer, paper 59.1 %", 59.1)):
-        fig.add_hline(y=value, line={"color": COLOURS["paper"], "dash": "dot", "width": 1}, annotation_text=name,
-                      annotation_position="bottom left", annotation_font_size=11)  # fmt: skip
-    fig.update_xaxes(title_text="alarms on nothing [1/day]", type="log")
-    fig.update_yaxes(title_text="issues localised [%]", range=[0, 105])
-    return fig.update_layout(height=520)
 
 
 def missed(issues: pd.DataFrame) -> go.Figure:
