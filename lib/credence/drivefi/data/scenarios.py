@@ -259,7 +259,7 @@ def scenario_names() -> tuple[str, ...]:
 
 
 def read_scenario(name: str | Path) -> Scenario:
-    """Return a scenario by its name (``DS5``) or from a TOML file, unvaried.
+    """Return a scenario by its name (``DS5``), from a TOML file or a CommonRoad XML file, unvaried.
 
     Raises
     ------
@@ -267,6 +267,10 @@ def read_scenario(name: str | Path) -> Scenario:
         If there is none of that name, or the file is not as it should be.
     """
     path = Path(name)
+    if path.suffix == ".xml" and path.is_file():
+        from credence.drivefi.data.commonroad import read_commonroad  # it brings commonroad-io with it
+
+        return read_commonroad(path)
     if path.suffix != ".toml":
         choose(str(name), scenario_names(), "scenario")
         path = paths.data_dir() / "drivefi" / "scenarios" / f"{name}.toml"
