@@ -20,9 +20,10 @@ from credence.kaleidoscope.evaluate import production, production_breaks
 GENERATOR = "python -m credence.kaleidoscope.evaluate.production --out FOLDER"
 NOTE = (
     "generated, not measured: two years of five-minute windows on 875 components and the routers, calibrated on the "
-    "paper's figures. Settings were tuned on three months of another draw (seed 1001). Before this run one month of seed 1 with other "
-    "events had been run to test the code; then, by the training months, the aim of the tuning went from 98.5 to 97 % of "
-    "the issues, and by a case study the variants with routers went from the tuned to the default priors."
+    "paper's figures. Settings were tuned on three months of another draw (seed 1001). Before this run one month of "
+    "seed 1 with other events had been run to test the code; then, by the training months, the aim of the tuning went "
+    "from 98.5 to 97 % of the issues, and by a case study the variants with routers went from the tuned to the default "
+    "priors."
 )
 METHOD = "method and setting; # marks points of its front on the training months, by number of the setting [name]"
 
