@@ -87,6 +87,19 @@ def flagged_right():
 
 AGAIN |= {"flagged_right": flagged_right}
 
+
+@cache
+def testbed_metrics():
+    from credence.kaleidoscope.evaluate import testbed
+    from credence.kaleidoscope.evaluate import testbed_tables as study
+
+    known = testbed.calibrate(study.calibration_pings())
+    return study.metrics(testbed.study(study.judged_runs(3), known)[0], DRAWS, seed=1)
+
+
+TESTBED = ("testbed_localised", "testbed_root_cause", "testbed_detection_windows", "testbed_throughput")
+AGAIN |= {name: mean_of(testbed_metrics, name) for name in TESTBED}
+
 # Metrics without a function above, and why.
 NOT_AGAIN: dict[str, str] = {
     "blamed_behind_dead_mds": "NUTS takes a minute; tests/kaleidoscope has the exact posterior's"

@@ -130,7 +130,7 @@ def overhead(rows: pd.DataFrame) -> go.Figure:
         fig.add_hline(y=value, line={"color": COLOURS["paper"], "dash": "dot", "width": 1})
         place = {"yshift": 9 if value > 99 else -9}
         fig.add_annotation(
-            x=0.02, xref="paper", xanchor="left", y=value, text=text, showarrow=False, font_size=11, **place
+            x=0.42, xref="paper", xanchor="left", y=value, text=text, showarrow=False, font_size=11, **place
         )
     low = float(np.floor(min(probed["percent"].min(), 100 + noise.min()) / 10) * 10)
     fig.update_yaxes(title_text="throughput of the load [%]", range=[low, max(118.0, probed["percent"].max() + 4)])
