@@ -204,7 +204,7 @@ def _orderly() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         typer.echo("stopped: all that was put in is taken back", err=True)
-        raise typer.Exit(130) from None
+        raise typer.Exit(1) from None
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
