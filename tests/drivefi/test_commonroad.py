@@ -82,6 +82,12 @@ def test_what_is_no_commonroad_is_refused(tmp_path):
         read_scenario(tmp_path / "no.xml")
 
 
+def test_an_ego_beside_the_road_is_refused(road):
+    road.write_text(road.read_text().replace("<x>50.0</x><y>0.0</y>", "<x>50.0</x><y>40.0</y>"))
+    with pytest.raises(InputError, match="starts outside every lanelet"):
+        read_scenario(road)
+
+
 @pytest.mark.third_party
 def test_recorded_traffic_can_be_driven_through():
     folder = Path(os.environ["CREDENCE_MIRROR"]) / "drivefi" / "commonroad_bsd3"

@@ -128,10 +128,18 @@ def read_commonroad(path: Path) -> Scenario:
             f"{path.name}: {type(error).__name__}: {error}; allowed: CommonRoad XML with a planning problem"
         ) from None
     ego = problem.initial_state
-    line, width = _centre_line(recorded.lanelet_network, np.asarray(ego.position), float(ego.orientation))
+    try:
+        line, width = _centre_line(recorded.lanelet_network, np.asarray(ego.position), float(ego.orientation))
+    except InputError as error:
+        raise InputError(f"{path.name}: {error}") from None
     begin = float(along_line(line, np.asarray(ego.position)[None])[0, 0])
     actors, last = [], FEWEST_SCENES
     for obstacle in recorded.dynamic_obstacles:
+        if obstacle.prediction is not None and not hasattr(obstacle.prediction, "trajectory"):
+            raise InputError(
+                f"{path.name}: obstacle {obstacle.obstacle_id} has a set of places instead of a trajectory; "
+                "allowed: files with trajectories"
+            )
         states = [obstacle.initial_state]
         if obstacle.prediction is not None:
             states += obstacle.prediction.trajectory.state_list
