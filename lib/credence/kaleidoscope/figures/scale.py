@@ -241,7 +241,7 @@ def evidence(rows: pd.DataFrame) -> go.Figure:
         behind = own.max() - own
         tints = [COLOURS["ours"] if name == DEFAULT else COLOURS["neutral"] for name in behind.index]
         fig.add_bar(x=behind, y=behind.index, orientation="h", marker_color=tints, showlegend=False, row=1, col=column)
-        fig.update_xaxes(title_text="behind the best [nats a window]", row=1, col=column)
+        fig.update_xaxes(title_text="behind the best [nats]", row=1, col=column)
     fig.update_yaxes(autorange="reversed")
     return fig.update_layout(height=420, margin={"l": 280, "t": 60})
 

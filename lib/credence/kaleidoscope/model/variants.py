@@ -58,11 +58,12 @@ class Priors:
     up_strength : float or None
         None: that rate is the same for all cells. Else each cell's rate is Beta with this mean and this many
         pseudo-probes, integrated out, which allows for cells that are less reliable than others. 50 is likelier than
-        None by 2.3 nats a window without an issue and 1.9 a window of one (training windows of the two-year replay,
-        notebook scale), and no matter on the four real windows.
+        None on training windows of the two-year replay, by 1.7 nats a window without an issue and 2.7 a window of one,
+        and no matter on the four real windows (notebook scale).
     down : tuple of float
-        Beta(a, b) of a failed path's success rate, integrated out for each cell on its own. (0.5, 0.5) is the likeliest
-        of five on the training windows of issues; on the four real windows, which are outages, (0.5, 1.5) is.
+        Beta(a, b) of a failed path's success rate, integrated out for each cell on its own. No choice is best
+        everywhere: the replay's partial losses favour (2, 1), the four real windows, which are outages, (0.5, 1.5).
+        (0.5, 0.5) lies between.
     likelihood : str
         ``"counts"``: Binomial, as above; ``"artifact"``: the released notebook's logarithm of a linear mix of counts.
     health : tuple of float
