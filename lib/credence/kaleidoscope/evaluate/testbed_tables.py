@@ -140,7 +140,8 @@ def metrics(scores: pd.DataFrame, draws: int, seed: int) -> dict[str, np.ndarray
     for name, rule in (("testbed_root_cause", "paper's rule"), ("testbed_root_cause_work", "with work done")):
         good = hit & (faulty[f"cause: {rule}"] == faulty["cause"]).to_numpy()
         result[name] = 100 * good[picks].mean(axis=1)
-    result["testbed_detection_windows"] = np.nanmedian(delay[picks], axis=1)
+    some = hit[picks].any(axis=1)  # a draw without any run that was localised has no delay
+    result["testbed_detection_windows"] = np.nanmedian(delay[picks[some]], axis=1)
     rows = overhead()
     slowest = rows.loc[rows["interval_s"] == rows["interval_s"].max(), "percent"].to_numpy()
     result["testbed_throughput"] = rng.choice(slowest, (draws, len(slowest))).mean(axis=1)
