@@ -18,6 +18,7 @@ from credence.bench.seeds import generator
 from credence.drivefi.select.features import pool_view
 from credence.drivefi.select.pool import PoolView, Purse
 from credence.drivefi.world import simulate
+from credence.drivefi.world.admission import refusal
 
 SCENARIOS = ("DS1", "DS2", "DS3", "DS4", "DS5", "DS6")
 TUNING_SEEDS = tuple(range(10))
@@ -81,11 +82,17 @@ class Pool:
 def declared_pool(seed: int, stack: str = "A", scenarios: Sequence[str] = SCENARIOS) -> Pool:
     """Enumerate the pool of one scenario seed, and what selectors may know of it.
 
+    A scenario that is hazardous without any fault at this seed is left out, as `mine` refuses it: golden runs are free,
+    and every fault in it would count as critical.
+
     Raises
     ------
     InputError
-        If the pool is larger than the race allows.
+        If the pool is larger than the race allows, or no scenario is left.
     """
+    scenarios = tuple(name for name in scenarios if refusal(name, seed, stack) is None)
+    if not scenarios:
+        raise InputError(f"seed {seed}: every scenario is refused; allowed: one that is safe without a fault")
     view, _ = pool_view([(name, seed) for name in scenarios], stack)
     if len(view) > LARGEST_POOL:
         raise InputError(f"pool of {len(view)} faults; allowed: at most {LARGEST_POOL}")
