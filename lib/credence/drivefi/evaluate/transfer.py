@@ -1,0 +1,88 @@
+"""Do faults that are critical in one world break the other? And what do hardware flips come to?"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from credence.bench.progress import track
+from credence.bench.seeds import generator
+from credence.drivefi.data.variables import fault_types
+from credence.drivefi.world import bitflips
+from credence.drivefi.world.highway import drive_highway
+from credence.drivefi.world.simulate import enumerate_pool
+
+
+def transferred(scenarios, seeds, per_point: int, seed: int = 0, stack: str = "A") -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Run critical and random faults of the own world again among highway-env's traffic.
+
+    Parameters
+    ----------
+    scenarios, seeds : iterable
+        Where; all single faults are enumerated in the own world.
+    per_point : int
+        How many critical and how many random faults of each (scenario, seed) are run again, drawn uniformly.
+    seed : int
+        Of that draw.
+    stack : str
+        ``A`` or ``D``.
+
+    Returns
+    -------
+    runs : DataFrame
+        scenario, seed, scene, variable, value, group (``critical`` or ``random``), margin_m (own world), there_m
+        (highway-env), here and there (whether critical).
+    goldens : DataFrame
+        scenario, seed, golden_m (margin without fault, highway-env). Places with a hazardous one have no runs.
+    """
+    types = fault_types()
+    rows, goldens = [], []
+    for scenario, point in track([(name, s) for name in scenarios for s in seeds], "moving faults"):
+        plain = drive_highway(scenario, point, stack=stack).margin_m
+        goldens.append((scenario, point, plain))
+        if plain <= 0:
+            continue
+        pool = enumerate_pool((scenario,), (point,), stack)
+        for group, part in (("critical", pool[pool["critical"]]), ("random", pool)):
+            rng = generator(seed, "transfer", scenario, point, group)
+            chosen = rng.choice(len(part), min(per_point, len(part)), replace=False)
+            for fault in part.iloc[np.sort(chosen)].itertuples():
+                there = drive_highway(scenario, point, types[fault.type], fault.scene, stack=stack).margin_m
+                rows.append((scenario, point, fault.scene, fault.variable, fault.value, group, fault.margin_m, there))
+    names = ["scenario", "seed", "scene", "variable", "value", "group", "margin_m", "there_m"]
+    runs = pd.DataFrame(rows, columns=names)
+    runs = runs.assign(here=runs["margin_m"] <= 0, there=runs["there_m"] <= 0)
+    return runs, pd.DataFrame(goldens, columns=["scenario", "seed", "golden_m"])
+
+
+def hardware(seeds, runs: int, width: int = 1) -> pd.DataFrame:
+    """Return a bit-flip campaign on one classifier for each of `seeds`: columns of `flip_campaign`, seed, accuracy."""
+    frames = []
+    for seed in seeds:
+        layers, accuracy = bitflips.train(seed)
+        found = bitflips.flip_campaign(layers, runs, width, generator(seed, "bit flips", "campaign", width))
+        frames.append(found.assign(seed=seed, accuracy=accuracy))
+    return pd.concat(frames, ignore_index=True)
+
+
+def claim_metrics(runs: pd.DataFrame, flips: pd.DataFrame, draws: int, seed: int) -> dict[str, np.ndarray]:
+    """Return draws of the notebook's metrics: scenario seeds, and classifiers, resampled.
+
+    The lift's random rate has half a hazard added, so that none found does not divide by zero.
+    """
+    rng = generator(seed, "transfer", "draws")
+    counts = {
+        group: part.groupby("seed")["there"].agg(["sum", "size"]) for group, part in runs.groupby("group", sort=False)
+    }
+    points = sorted(runs["seed"].unique())
+    table = {group: counts[group].reindex(points, fill_value=0).to_numpy() for group in counts}
+    picked = rng.integers(0, len(points), (draws, len(points)))
+    critical, random = (table[group][picked].sum(1) for group in ("critical", "random"))
+    share = critical[:, 0] / np.maximum(critical[:, 1], 1)
+    silent = flips.groupby("seed")["outcome"].agg(lambda column: (column == "sdc").mean()).to_numpy()
+    again = silent[rng.integers(0, silent.size, (draws, silent.size))].mean(1)
+    return {
+        "transfer_share": 100.0 * share,
+        "transfer_lift": share * (random[:, 1] + 1.0) / (random[:, 0] + 0.5),
+        "hardware_silent": 100.0 * again,
+    }
