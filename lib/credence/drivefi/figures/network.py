@@ -112,5 +112,5 @@ def horizons(frame: pd.DataFrame) -> go.Figure:
     for name, one in frame.groupby("variable"):
         figure.add_box(x=one["slices"], name=name, marker={"color": theme.COLOURS["ours"], "size": 3}, showlegend=False)
     figure.add_vline(1, line={"dash": "dot", "color": "#111111"}, annotation_text="the paper's forecast")
-    figure.update_xaxes(title="slices from the fault to the smallest gap or the largest lane offset", type="log")
+    figure.update_xaxes(title="from the fault to the smallest margin [slices]", type="log")
     return figure.update_layout(height=120 + 32 * frame["variable"].nunique(), margin={"l": 190})

@@ -75,7 +75,7 @@ def recall_curves(curves: pd.DataFrame, selectors: Sequence[str]) -> go.Figure:
         )
         line = {"color": COLOURS[name], "width": 3 if name == "gp" else 1.8}
         figure.add_scatter(x=at, y=found.mean(axis=0), name=LABELS[name], line=line, mode="lines")
-    figure.update_xaxes(title="simulations, training runs included")
+    figure.update_xaxes(title="simulations, training runs included [runs]")
     figure.update_yaxes(title="recall of all critical faults [%]", rangemode="tozero")
     return figure.update_layout(height=480, margin={"t": 110})
 
@@ -145,6 +145,6 @@ def heat_maps(panels: dict[str, np.ndarray], types: Sequence[str], queried: tupl
             col=1,
         )
     figure.update_yaxes(tickfont={"size": 9})
-    figure.update_xaxes(title="scene", row=len(panels), col=1)
+    figure.update_xaxes(title="scene [number]", row=len(panels), col=1)
     figure.update_layout(height=60 + len(panels) * (90 + 15 * len(types)), margin={"l": 190, "t": 100})
     return figure.update_layout(legend={"y": 1.05})
