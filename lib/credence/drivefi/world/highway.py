@@ -1,7 +1,7 @@
 """The same driving stack in an independent closed-loop world: highway-env's IDM and MOBIL traffic, which reacts.
 
 Vehicles that go the ego's way are driven by highway-env: a scenario gives them a start and, at any time, a wish for a
-speed and a lane, and IDM (following), MOBIL (changing lanes) and highway-env's controller and kinematics decide what they
+speed and a lane, and IDM (following), MOBIL (changing lanes) and its controller and kinematics decide what they
 do, also with respect to the ego. Oncoming vehicles and pedestrians keep to their script. Three more vehicles join, one
 of them behind the ego, so that braking has a price for somebody. The ego's stack, car, sensors, random numbers and
 judgement are those of `simulate`, so a difference between the worlds comes from the others.
