@@ -145,9 +145,9 @@ COLUMNS = {
     "share_fused_class": "faults of the fused obstacle class among those selected [1]",
 }
 TITLES = {
-    "rows": "The race of fault selectors on ten judging seeds, run by run",
-    "curves": "The race of fault selectors: hazards found over simulations",
-    "engine": "What the paper's criterion selects on ten judging seeds, by forecast",
+    "rows": "The simulated race of fault selectors on ten judging seeds, run by run",
+    "curves": "The simulated race of fault selectors: hazards found over simulations",
+    "engine": "What the paper's criterion selects on ten simulated judging seeds, by forecast",
 }
 
 
