@@ -70,8 +70,19 @@ def graph(structure: Structure, modules: dict[str, str], target: str) -> go.Figu
             text=[f"{n} ({modules[n.split('[')[0]]})" for n in nodes],
             hoverinfo="text",
         )
-    figure.update_xaxes(tickvals=[0, 1, 2], ticktext=[f"slice {s}" for s in SLICES], showgrid=False, range=[-0.15, 2.5])
-    figure.update_yaxes(tickvals=list(range(1, size + 1)), ticktext=list(structure.variables)[::-1], showgrid=False)
+    figure.update_xaxes(
+        title="slice [number]",
+        tickvals=[0, 1, 2],
+        ticktext=[f"slice {s}" for s in SLICES],
+        showgrid=False,
+        range=[-0.15, 2.5],
+    )
+    figure.update_yaxes(
+        title="variable [name]",
+        tickvals=list(range(1, size + 1)),
+        ticktext=list(structure.variables)[::-1],
+        showgrid=False,
+    )
     return figure.update_layout(height=640, margin={"l": 190, "t": 110})
 
 
@@ -113,4 +124,5 @@ def horizons(frame: pd.DataFrame) -> go.Figure:
         figure.add_box(x=one["slices"], name=name, marker={"color": theme.COLOURS["ours"], "size": 3}, showlegend=False)
     figure.add_vline(1, line={"dash": "dot", "color": "#111111"}, annotation_text="the paper's forecast")
     figure.update_xaxes(title="from the fault to the smallest margin [slices]", type="log")
+    figure.update_yaxes(title="variable struck [name]")
     return figure.update_layout(height=120 + 32 * frame["variable"].nunique(), margin={"l": 190})

@@ -98,9 +98,10 @@ def recall_by_seed(rows: pd.DataFrame) -> go.Figure:
         )
         mean = {"color": COLOURS[name], "size": 15, "symbol": "line-ns-open", "line": {"width": 3}}
         figure.add_scatter(x=[100 * one["recall"].mean()], y=[label], mode="markers", marker=mean, showlegend=False)
-    for value, text in ((50, "goal, worst seed"), (65, "goal, mean")):
-        figure.add_vline(value, line={"dash": "dot", "color": "#9AA5B1"}, annotation_text=text)
+    for value, text in ((50, "worst"), (65, "mean")):
+        figure.add_vline(value, line={"dash": "dot", "color": "#9AA5B1"}, annotation_text=f"goal, {text}")
     figure.update_xaxes(title="recall at a budget of 0.8 % of the pool [%]; bar: mean over seeds", range=[-2, 102])
+    figure.update_yaxes(title="selector [name]")
     return figure.update_layout(height=80 + 30 * len(order), margin={"l": 190})
 
 
@@ -144,7 +145,7 @@ def heat_maps(panels: dict[str, np.ndarray], types: Sequence[str], queried: tupl
             row=len(panels),
             col=1,
         )
-    figure.update_yaxes(tickfont={"size": 9})
+    figure.update_yaxes(tickfont={"size": 9}, title="fault type [name]")
     figure.update_xaxes(title="scene [number]", row=len(panels), col=1)
     figure.update_layout(height=60 + len(panels) * (90 + 15 * len(types)), margin={"l": 190, "t": 100})
     return figure.update_layout(legend={"y": 1.05})
