@@ -2,7 +2,9 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
+from credence.bench.errors import InputError
 from credence.drivefi.evaluate import transfer
 
 
@@ -26,6 +28,11 @@ def test_no_transfer_is_no_lift():
     metrics = made_up([False] * 4, [True, False])
     assert (metrics["transfer_share"] == 0).all()
     assert (metrics["transfer_lift"] == 0).all()
+
+
+def test_without_critical_faults_there_is_no_share():
+    with pytest.raises(InputError, match="no critical fault"):
+        made_up([], [False])
 
 
 def test_hardware_names_its_classifier(monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from credence.bench.errors import InputError
 from credence.bench.progress import track
 from credence.bench.seeds import generator
 from credence.drivefi.data.variables import fault_types
@@ -69,7 +70,14 @@ def claim_metrics(runs: pd.DataFrame, flips: pd.DataFrame, draws: int, seed: int
     """Return draws of the notebook's metrics: scenario seeds, and classifiers, resampled.
 
     The lift's random rate has half a hazard added, so that none found does not divide by zero.
+
+    Raises
+    ------
+    InputError
+        If no critical fault could be moved: then there is no share, and 0 would be wrong.
     """
+    if not (runs["group"] == "critical").any():
+        raise InputError("runs hold no critical fault; allowed: at least one, try other scenarios or seeds")
     rng = generator(seed, "transfer", "draws")
     counts = {
         group: part.groupby("seed")["there"].agg(["sum", "size"]) for group, part in runs.groupby("group", sort=False)
