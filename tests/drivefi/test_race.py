@@ -33,7 +33,10 @@ def test_the_tables_fit_their_race():
     rows = race_recorded.read("rows")
     assert set(rows["seed"]) == set(race.JUDGING_SEEDS)
     assert not set(race.JUDGING_SEEDS) & set(race.TUNING_SEEDS)
-    assert (rows["simulations"] == round(race.BUDGET * 55350)).all()
+    # six scenarios a seed, but for the one whose DS6 is hazardous without a fault
+    budget = np.where(rows["seed"] == 107, round(race.BUDGET * 46125), round(race.BUDGET * 55350))
+    assert (rows["simulations"] == budget).all()
+    assert (rows["critical"] < 0.01 * 46125).all()
     assert (rows["hazards"] <= rows["critical"]).all()
     assert not rows.duplicated(["training", "selector", "seed"]).any()
 
