@@ -38,6 +38,21 @@ def safety_metrics():
     )
 
 
+@cache
+def race_metrics():
+    from credence.drivefi.evaluate import race_recorded, race_tables
+
+    rows = race_recorded.read("rows")
+    return race_tables.race_metrics(rows[rows["training"] == "paid"], DRAWS, 1)
+
+
+@cache
+def engine_metrics():
+    from credence.drivefi.evaluate import race_recorded, race_tables
+
+    return race_tables.engine_metrics(race_recorded.read("engine"), 55350, race_recorded.TRAINING, DRAWS, 1)
+
+
 def mean_of(metrics, name):
     return lambda: float(metrics()[name].mean())
 
@@ -64,4 +79,9 @@ CAMPAIGNS = (
 SAFETY = ("example1_delta_change", "example2_hazards", "example2_delayed_hazards", "equation6_error")
 AGAIN = {name: mean_of(campaign_metrics, name) for name in CAMPAIGNS}
 AGAIN |= {name: mean_of(safety_metrics, name) for name in SAFETY}
-NOT_AGAIN: dict[str, str] = {}
+ENGINE = ("tbn_precision", "tbn_selected", "tbn_beyond_random", "tbn_critical_scenes", "share_throttle")
+ENGINE += ("share_pid_input", "share_fused_class", "speed_up_all_in")
+RACE = ("gp_recall", "gp_recall_worst", "gp_types", "gp_beyond_peers")
+AGAIN |= {name: mean_of(engine_metrics, name) for name in ENGINE} | {name: mean_of(race_metrics, name) for name in RACE}
+SIMULATED = "minutes of another world, or of flips; tests/drivefi has small ones"
+NOT_AGAIN = dict.fromkeys(("transfer_share", "transfer_lift", "hardware_silent"), SIMULATED)
