@@ -23,9 +23,9 @@ def workload_metrics():
 
 @cache
 def audit_shares():
-    from credence.bayesperf.evaluate import window_story
+    from credence.bayesperf.evaluate import recorded, window_story
 
-    return window_story.audit_shares(window_story.recorded("audit"), "all events", DRAWS, 1)
+    return window_story.audit_shares(recorded.read("audit"), "all events", DRAWS, 1)
 
 
 @cache
