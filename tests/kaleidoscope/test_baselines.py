@@ -43,9 +43,10 @@ def random_case(rng, cells=12, width=3, count=6):
 
 
 def as_crossing(nodes, count):
-    from credence.kaleidoscope.baselines.crossing import Crossing, _by_node
+    from credence.kaleidoscope.baselines.crossing import Crossing
+    from credence.kaleidoscope.infer.index import by_variable
 
-    return Crossing(nodes, *_by_node(nodes, count), tuple((v,) for v in range(count)), count)
+    return Crossing(nodes, *by_variable(nodes, count), tuple((v,) for v in range(count)), count)
 
 
 def posterior_of(down, nodes, window, settings, count):

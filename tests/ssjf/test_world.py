@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from credence.bench.compiled import sources_digest
 from credence.bench.errors import InputError
 from credence.ssjf.baselines import class_key, noisy_key, prompt_length_key, scaled_key
 from credence.ssjf.infer import POLICIES
@@ -312,13 +313,13 @@ def test_a_frame_is_checked():
 
 def test_machine_code_is_kept_under_a_hash_of_all_kernel_sources(tmp_path):
     for module in (servers, engine, batches):
-        assert module.serve._cache._cache_file._source_stamp == ("credence", compiled.sources_digest())
+        assert module.serve._cache._cache_file._source_stamp == ("credence", sources_digest(compiled.SOURCES))
     (tmp_path / "one.py").write_text("a = 1")
-    before = compiled.sources_digest(tmp_path)
-    compiled.sources_digest.cache_clear()
+    before = sources_digest((tmp_path / "one.py",))
+    sources_digest.cache_clear()
     (tmp_path / "one.py").write_text("a = 2")
-    assert compiled.sources_digest(tmp_path) != before
-    compiled.sources_digest.cache_clear()
+    assert sources_digest((tmp_path / "one.py",)) != before
+    sources_digest.cache_clear()
 
 
 def test_pandas_columns_and_lists_share_one_compilation():

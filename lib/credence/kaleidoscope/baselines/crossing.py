@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from credence.bench.errors import choose
+from credence.kaleidoscope.infer.index import by_variable
 
 GROUPS = ("series", "node")
 MISSING = ("missing", "failed")
@@ -90,29 +90,9 @@ def crossing(paths, groups: str = "node") -> Crossing:
         (int(each),) if each < components else tuple(int(m) for m in paths.members[each - components] if m >= 0)
         for each in seen
     )
-    start, order = _by_node(nodes, len(seen))
+    start, order = by_variable(nodes, len(seen))
     assert len(nodes) == cells
     return Crossing(nodes, start, order, members, components)
-
-
-@njit(cache=True)
-def _by_node(nodes, count):
-    start = np.zeros(count + 1, np.int64)
-    for c in range(nodes.shape[0]):
-        for j in range(nodes.shape[1]):
-            if nodes[c, j] >= 0:
-                start[nodes[c, j] + 1] += 1
-    for v in range(count):
-        start[v + 1] += start[v]
-    cells = np.empty(start[count], np.int32)
-    place = start[:count].copy()
-    for c in range(nodes.shape[0]):
-        for j in range(nodes.shape[1]):
-            v = nodes[c, j]
-            if v >= 0:
-                cells[place[v]] = c
-                place[v] += 1
-    return start, cells
 
 
 def counted(window, missing: str = "missing") -> tuple[np.ndarray, np.ndarray]:

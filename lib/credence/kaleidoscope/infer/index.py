@@ -143,7 +143,7 @@ def index(paths, variant: Variant | None = None) -> Index:
             raise InputError(
                 f"cell {int(np.argmax(many))} crosses two groups of routers in turn; allowed: one (or lnet 'or')"
             )
-    start, cells = _by_variable(cell_variables, count)
+    start, cells = by_variable(cell_variables, count)
     shares, column = _shares(size, fatal, mixed, width)
     return Index(
         paths, variant, size, fatal, mixed, member, group, cell_variables, start, cells, tuple(shares), column
@@ -173,7 +173,8 @@ def _shares(size, fatal, mixed, width: int) -> tuple[list[float], np.ndarray]:
 
 
 @njit(cache=True)
-def _by_variable(cell_variables, count):
+def by_variable(cell_variables, count):
+    """Return the cells of every variable, the other way round: where each one's begin [count + 1], and the cells."""
     start = np.zeros(count + 1, np.int64)
     for c in range(cell_variables.shape[0]):
         for j in range(cell_variables.shape[1]):
