@@ -7,8 +7,6 @@ One parquet file a seed and selector, written as soon as it is done, so that the
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -18,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from credence.bench import catalogue, paths
+from credence.bench import catalogue, catalogue_entries, paths
 from credence.bench.errors import InputError
 from credence.bench.seeds import generator
 from credence.bench.tables import write_parquet
@@ -151,30 +149,19 @@ TITLES = {
 }
 
 
-def entry(kind: str, path: Path, day: str) -> str:
-    """Return the catalogue's entry of a recorded table as text."""
-    frame = pd.read_parquet(path)
+def enter(kind: str, path: Path, day: str) -> str:
+    """Enter a recorded table into the catalogue; return the entry."""
     fields = {
         "name": NAMES[kind],
         "title": TITLES[kind],
         "paper": "drivefi",
         "kind": "simulated",
-        "licence": "BSD-3-Clause",
-        "citation": "the Credence developers",
-        "file": f"drivefi/{FILES[kind]}",
-        "reader": "parquet",
-        "bytes": path.stat().st_size,
-        "rows": len(frame),
-        "sha256_mirror": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "sha256_content": catalogue.content_hash(frame),
         "generator": "credence.drivefi.evaluate.race_recorded:make",
         "seed": 0,
         "note": f"generated, not measured. Recorded {day} with: python -m credence.drivefi.evaluate.race_recorded "
         "--out FOLDER --gather.",
     }
-    lines = ["[[dataset]]", *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in fields.items())]
-    columns = (f"{name} = {json.dumps(COLUMNS[name], ensure_ascii=False)}" for name in frame.columns)
-    return "\n".join([*lines, "[dataset.columns]", *columns]) + "\n"
+    return catalogue_entries.enter(path, fields, COLUMNS)
 
 
 def read(kind: str) -> pd.DataFrame:
@@ -208,7 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for kind, frame in gather(given.out).items():
                 path = paths.data_dir() / "drivefi" / FILES[kind]
                 write_parquet(frame, path, compression="zstd", compression_level=19)
-                print(entry(kind, path, f"{datetime.now(UTC):%Y-%m-%d}"))
+                print(enter(kind, path, f"{datetime.now(UTC):%Y-%m-%d}"))
     except InputError as error:
         sys.exit(f"error: {error}")
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from credence.bench.record import write_atomic
 from credence.kaleidoscope.testbed import layout
 from credence.kaleidoscope.testbed.commands import ENVIRONMENT, CommandError, run
 
-HOME = Path("/var/tmp/credence-testbed")
+HOME = Path(tempfile.gettempdir()) / "credence-testbed"
 GROUPS = (Path("/sys/fs/cgroup/blkio"), Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup/cpuacct"))
 LIFETIME_S = 3600
 # What this process has started and must wait for when it takes the cluster away, so that no zombie stays.
