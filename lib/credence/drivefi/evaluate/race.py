@@ -1,7 +1,9 @@
 """The race of the selectors: one pool, one budget, one truth, enumerated before any selector runs.
 
 A pool is every single fault (41 types × 225 scenes) of the scenarios DS1 to DS6 at one scenario seed: 55,350 faults.
-The budget is 0.8 % of it, training runs included. Everything was chosen on seeds 0 to 9; seeds 100 to 109 judge, once.
+The budget is 0.8 % of it, training runs included. Everything was chosen on seeds 0 to 9; seeds 200 to 209 judge, once.
+A first race, on seeds 100 to 109, was lost by its acquisition (`FIRST_SEEDS`): it is kept, and what was chosen anew was
+chosen on seeds 0 to 9 again.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from credence.drivefi.world.admission import refusal
 
 SCENARIOS = ("DS1", "DS2", "DS3", "DS4", "DS5", "DS6")
 TUNING_SEEDS = tuple(range(10))
-JUDGING_SEEDS = tuple(range(100, 110))
+FIRST_SEEDS = tuple(range(100, 110))  # the first race's, and those that the paper's criterion is judged on
+JUDGING_SEEDS = tuple(range(200, 210))
 BUDGET = 0.008  # of the pool
 LARGEST_POOL = 100_000
 OFTEN = 5  # critical faults that a fault type must have for its being missed to count

@@ -9,6 +9,7 @@ left.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import cycle
 
 import numpy as np
 
@@ -27,7 +28,7 @@ class Settings:
     Attributes
     ----------
     acquisition : str
-        One of ``acquire.ACQUISITIONS``.
+        One of ``acquire.ACQUISITIONS``, or several joined by ``+``: batches take turns.
     kappa : float
         Deviations below the mean at which a bound lies.
     first : int
@@ -36,6 +37,9 @@ class Settings:
         Faults a batch.
     cap, scene_cap : int
         Faults of one type, and of one scene, in a batch; 0: no cap.
+    patience : int
+        Simulations without a hazard after which a fault type is given up in a scenario; 0: never
+        (`acquire.worth_more`).
     refits : tuple of int
         Numbers of simulated faults after which hyper-parameters are fitted anew.
     prediction : float
@@ -54,6 +58,7 @@ class Settings:
     batch: int = 12
     cap: int = 4
     scene_cap: int = 0
+    patience: int = 0
     refits: tuple[int, ...] = (60, 120, 240)
     prediction: float = 0.0
     ceiling: tuple[float, ...] = (10.0, 0.8)
@@ -162,6 +167,8 @@ def gaussian_process(
     refits = list(settings.refits)
     processes: list[PoolProcess] = []
     waiting = np.empty(0, int)
+    arm = pool.run[pool.scene] * len(pool.fault_embedding) + pool.type
+    turns = cycle(settings.acquisition.split("+"))
     while purse.left:
         rows = np.array(purse.order)
         due = [limit for limit in refits if limit <= len(rows)]
@@ -181,8 +188,11 @@ def gaussian_process(
         open_ = pool.active.copy()
         open_[rows] = False
         best = float((purse.parts(rows) / unit[rows]).min())
-        scores = acquire.score(settings.acquisition, mean, deviation, best, settings.kappa)
-        capped = settings.acquisition == "diverse"
+        acquisition = next(turns)
+        scores = acquire.score(acquisition, mean, deviation, best, settings.kappa)
+        worth = open_ & acquire.worth_more(arm, rows, purse.margins(rows) <= 0, settings.patience)
+        open_ = worth if worth.any() else open_
+        capped = acquisition == "diverse"
         size = min(settings.batch, purse.left)
         cap = settings.cap if capped else 0
         picked = acquire.batch(scores, open_, size, pool.type, cap, pool.scene, settings.scene_cap if capped else 0)

@@ -12,8 +12,8 @@ from dataclasses import replace
 import numpy as np
 
 from credence.drivefi.infer import tbn
-from credence.drivefi.select import completion, forecasts, frozen, searchers, sensitivity, simple
-from credence.drivefi.select.gp_selector import Settings, Story, gaussian_process, spread
+from credence.drivefi.select import completion, forecasts, frozen, peers, searchers, sensitivity, simple
+from credence.drivefi.select.gp_selector import Story, gaussian_process, spread
 from credence.drivefi.select.pool import PoolView, Purse
 
 Selector = Callable[[PoolView, Purse, np.random.Generator], np.ndarray | None]
@@ -78,7 +78,8 @@ def process(
     story : Story, optional
         Filled in.
     plain : bool
-        True: without the 3-TBN's effects and expected sizes, and without the kernel fitted on tuning seeds.
+        True: without the 3-TBN's effects and without expected sizes: what a process knows that has its kernel and
+        settings, but nothing of the truth, from the tuning seeds.
     **changes
         Of `Settings`.
 
@@ -87,8 +88,10 @@ def process(
     array [faults]
         Margins in the last posterior's mean [m].
     """
-    settings = replace(Settings() if plain else frozen.settings(), **changes)
-    if not plain:
+    settings = replace(frozen.settings(), **changes)
+    if plain:
+        settings = replace(settings, amplitude=(), pair=settings.pair[: pool.pair_features.shape[1]])
+    else:
         pool = informed(pool, purse, rng, settings.first)[0]
     story = Story() if story is None else story
     gaussian_process(pool, purse, rng, settings, story)
@@ -103,6 +106,44 @@ def expected_size(pool: PoolView, purse: Purse, rng: np.random.Generator) -> np.
     return pool.golden[pool.run[pool.scene]].min(axis=1) * (1.0 + found)
 
 
+def by_size(search: Selector, pool: PoolView, purse: Purse, rng: np.random.Generator, keep: float = 4.0) -> None:
+    """Let an optimiser of others search the faults in the order of the size of effect that is expected of them.
+
+    So it has what the process knows from the tuning seeds; the training runs behind it are paid as there.
+
+    Parameters
+    ----------
+    search : callable
+        (pool, purse, rng), searching over runs, positions and types.
+    pool, purse, rng
+        As for every selector.
+    keep : float
+        Faults of the list, in budgets.
+    """
+    pool = informed(pool, purse, rng, frozen.settings().first)[0]
+    size = np.where(pool.active, pool.amplitude[:, 0], 0.0)
+    size[purse.order] = 0.0
+    listed = np.argsort(-size, kind="stable")[: int(keep * purse.budget)]
+    places, none = np.arange(len(listed)), np.zeros(len(listed), int)
+    # one run of one fault type, whose position is the place on the list
+    line = PoolView(
+        pool.scene_features[pool.scene[listed]],
+        np.zeros((1, 1)),
+        pool.pair_features[listed],
+        places,
+        none,
+        none,
+        places,
+        pool.golden.max(axis=0, keepdims=True),
+        np.ones(len(listed), bool),
+    )
+    search(line, Purse(lambda found: purse.parts(listed[found]), min(purse.left, len(listed))), rng)
+
+
+def _by_size(search: Selector) -> Selector:
+    return lambda pool, purse, rng: by_size(search, pool, purse, rng)
+
+
 def _process(**changes) -> Selector:
     return lambda pool, purse, rng: process(pool, purse, rng, **changes)
 
@@ -114,14 +155,20 @@ SELECTORS: dict[str, Selector] = {
     "tbn-rolling": lambda pool, purse, rng: three_slices(pool, purse, rng, horizon=ROLLING_SLICES),
     "tbn-regimes": lambda pool, purse, rng: three_slices(pool, purse, rng, horizon=ROLLING_SLICES, by_regime=True),
     "gp": process,
+    "gp-impatient": _process(patience=0),
     "gp-lcb": _process(acquisition="lcb", kappa=1.5),
+    "gp-diverse": _process(acquisition="diverse", kappa=0.05, cap=3),
     "gp-ei": _process(acquisition="ei"),
-    "gp-pfail": _process(acquisition="pfail"),
     "gp-straddle": _process(acquisition="straddle", kappa=1.5),
+    "gp-refit": _process(refits=(100, 200, 300)),
     "gp-mean": _process(prediction=1.0),
     "gp-plain": _process(plain=True),
     "size": expected_size,
     "tpe": searchers.tpe,
     "taliro": searchers.taliro,
     "srmf": completion.srmf,
+    "verifai": peers.verifai,
+    "tpe-size": _by_size(searchers.tpe),
+    "taliro-size": _by_size(searchers.taliro),
+    "verifai-size": _by_size(peers.verifai),
 }
