@@ -151,6 +151,42 @@ def test_acquisitions_prefer_what_they_say():
         acquire.score("ucb", mean, deviation, 0.0, 1.0)
 
 
+def test_an_arm_is_given_up_when_its_hazards_no_longer_pay_for_its_misses():
+    rng = np.random.default_rng(8)
+    arm, hazardous = rng.integers(0, 6, 300), rng.random(300) < 0.2
+    for size in (0, 20, 60, 150):
+        known = rng.choice(300, size, replace=False)
+        found = acquire.worth_more(arm, known, hazardous[known], 3)
+        for fault in range(300):
+            left = 3
+            for other in known:
+                if arm[other] == arm[fault]:
+                    left += 3 if hazardous[other] else -1
+            assert found[fault] == (left > 0)
+    assert acquire.worth_more(arm, known, hazardous[known], 0).all()
+
+
+def test_patience_leaves_arms_that_bring_nothing():
+    spent = {}
+    for patience in (0, 2):
+        paid = purse(120)
+        settings = replace(SETTINGS, acquisition="lcb", patience=patience)
+        gp_selector.gaussian_process(VIEW, paid, np.random.default_rng(1), settings)
+        rows = np.array(paid.order)
+        arm = VIEW.run[VIEW.scene[rows]] * len(VIEW.fault_embedding) + VIEW.type[rows]
+        misses = np.bincount(arm, ~CRITICAL[rows]) - np.bincount(arm, CRITICAL[rows]) * patience
+        spent[patience] = misses.max()
+    assert spent[2] < spent[0]
+
+
+def test_acquisitions_joined_take_turns():
+    both, alone = purse(60), purse(60)
+    for paid, name in ((both, "lcb+straddle"), (alone, "lcb")):
+        gp_selector.gaussian_process(VIEW, paid, np.random.default_rng(1), replace(SETTINGS, acquisition=name))
+    assert both.order[:28] == alone.order[:28]  # twenty at random, one batch by the bound
+    assert both.order != alone.order
+
+
 def test_a_batch_keeps_to_its_caps():
     scores = np.arange(10.0)
     kind, scene = np.array([0] * 6 + [1] * 4), np.arange(10) // 2

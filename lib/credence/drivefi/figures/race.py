@@ -12,13 +12,15 @@ from plotly.subplots import make_subplots
 from credence.bench import theme
 
 LABELS = {
-    "gp": "GP, many and diverse",
+    "gp": "GP, P(fail), patient",
+    "gp-impatient": "GP, P(fail), no patience",
     "gp-lcb": "GP, LCB",
+    "gp-diverse": "GP, many and diverse",
     "gp-ei": "GP, EI",
-    "gp-pfail": "GP, P(fail)",
     "gp-straddle": "GP, straddle",
+    "gp-refit": "GP, kernel refitted",
     "gp-mean": "GP on the 3-TBN's mean",
-    "gp-plain": "GP without the 3-TBN",
+    "gp-plain": "GP, no 3-TBN, no sizes",
     "size": "expected size, no learning",
     "srmf": "SRMF-like completion",
     "tbn": "3-TBN (paper)",
@@ -26,14 +28,20 @@ LABELS = {
     "tbn-regimes": "3-TBN, 15 slices, regimes",
     "tpe": "Optuna TPE",
     "taliro": "psy-taliro annealing",
+    "verifai": "VerifAI cross-entropy",
+    "tpe-size": "Optuna TPE, by size",
+    "taliro-size": "psy-taliro, by size",
+    "verifai-size": "VerifAI, by size",
     "random": "random",
 }
 COLOURS = {
     "gp": theme.COLOURS["ours"],
+    "gp-impatient": "#7570B3",
     "gp-lcb": "#56B4E9",
+    "gp-diverse": "#4D4D9A",
     "gp-ei": "#E69F00",
-    "gp-pfail": "#7570B3",
     "gp-straddle": "#CC79A7",
+    "gp-refit": "#A6761D",
     "gp-mean": "#1B9E77",
     "gp-plain": "#66A61E",
     "size": "#9AA5B1",
@@ -43,6 +51,10 @@ COLOURS = {
     "tbn-regimes": "#B15928",
     "tpe": "#009E73",
     "taliro": "#E7298A",
+    "verifai": "#8C6BB1",
+    "tpe-size": "#00755A",
+    "taliro-size": "#B01E68",
+    "verifai-size": "#5E3C99",
     "random": theme.COLOURS["random"],
 }
 
