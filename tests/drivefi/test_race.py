@@ -80,3 +80,12 @@ def test_metrics_resample_seeds():
     found = race_tables.race_metrics(rows[rows["training"] == "paid"], draws=200)
     assert all(len(values) == 200 for values in found.values())
     assert found["gp_recall_worst"].mean() < found["gp_recall"].mean()
+
+
+def test_shares_are_of_what_is_selected_and_of_what_is_critical():
+    engine = pd.DataFrame({"variant": [race_tables.PAPER] * 2 + ["other"], "size": [100, 300, 7]})
+    engine[["share_throttle", "share_pid_input", "share_fused_class"]] = [[0.1, 0, 0], [0.3, 0, 0.5], [1, 1, 1]]
+    truth = TRUTH.assign(variable=np.where(TRUTH["scene"] < 2, "throttle", "steer"))
+    found = race_tables.shares(engine, race.Pool(0, None, truth))
+    assert found["selected here"].tolist() == pytest.approx([25.0, 0.0, 37.5])
+    assert found["critical here"].tolist() == pytest.approx([100 * 2 / 6, 0.0, 0.0])

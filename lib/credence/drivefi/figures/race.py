@@ -59,7 +59,7 @@ COLOURS = {
 }
 
 
-def recall_curves(curves: pd.DataFrame, selectors: Sequence[str]) -> go.Figure:
+def recall_curves(curves: pd.DataFrame, selectors: Sequence[str], bands: Sequence[str] = ("gp",)) -> go.Figure:
     """Return recall over simulations: mean over seeds, band from the 5th to the 95th percentile of seeds.
 
     Parameters
@@ -68,23 +68,26 @@ def recall_curves(curves: pd.DataFrame, selectors: Sequence[str]) -> go.Figure:
         ``selector``, ``seed``, ``simulations``, ``recall`` [1].
     selectors : sequence of str
         Those to draw, in the legend's order.
+    bands : sequence of str
+        Those that get a band: ten of them hide one another.
     """
     figure = go.Figure()
     at = np.linspace(1, curves["simulations"].max(), 60)
     for name in selectors:
         one = curves[curves["selector"] == name]
         found = np.array([np.interp(at, g["simulations"], 100 * g["recall"]) for _, g in one.groupby("seed")])
-        low, high = np.quantile(found, [0.05, 0.95], axis=0)
-        both = np.concatenate([at, at[::-1]])
-        figure.add_scatter(
-            x=both,
-            y=np.concatenate([high, low[::-1]]),
-            fill="toself",
-            fillcolor=theme.band(COLOURS[name], 0.12),
-            line={"width": 0},
-            hoverinfo="skip",
-            showlegend=False,
-        )
+        if name in bands:
+            low, high = np.quantile(found, [0.05, 0.95], axis=0)
+            both = np.concatenate([at, at[::-1]])
+            figure.add_scatter(
+                x=both,
+                y=np.concatenate([high, low[::-1]]),
+                fill="toself",
+                fillcolor=theme.band(COLOURS[name], 0.12),
+                line={"width": 0},
+                hoverinfo="skip",
+                showlegend=False,
+            )
         line = {"color": COLOURS[name], "width": 3 if name == "gp" else 1.8}
         figure.add_scatter(x=at, y=found.mean(axis=0), name=LABELS[name], line=line, mode="lines")
     figure.update_xaxes(title="simulations, training runs included [runs]")
