@@ -93,7 +93,7 @@ def test_names_from_a_file_are_escaped_in_the_page(folder):
     (folder / "a<b>.toml").write_text(SHORT)
     run = parse("scenario='a<b>.toml' seed=0 scene=1 variable=throttle value=max")
     plain = golden("short.toml", 0)
-    assert "a<b>" not in page(run, plain, plain)
+    assert "a<b>" not in page(run, plain, plain, ["pedestrian"] * plain.actors.shape[1], 3.6)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,9 @@ def replay(
     typer.echo("critical" if faulty.margin_m <= 0 else "not critical")
     if html is not None:
         from credence.bench.record import write_atomic
+        from credence.drivefi.data.scenarios import scenario
         from credence.drivefi.figures.replay import page
 
-        write_atomic(html, page(run, plain, faulty))
+        place = scenario(run.scenario, run.seed)
+        write_atomic(html, page(run, plain, faulty, [actor.kind for actor in place.actors], place.lane_width_m))
         typer.echo(f"wrote {html}")
