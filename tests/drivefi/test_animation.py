@@ -13,13 +13,12 @@ RUN = parse("scenario=DS5 seed=0 scene=105 variable=throttle value=max duration=
 PLACE = scenario("DS5", 0)
 GOLDEN = simulate.golden("DS5", 0)
 FAULTY = simulate.traced("DS5", 0, RUN.fault, RUN.scene, RUN.duration)
-KINDS = [actor.kind for actor in PLACE.actors]
 WORST = int(np.argmin(simulate.margin(FAULTY.cipo_m, FAULTY.lane_offset_m)))
 
 
 @pytest.fixture(scope="module")
 def figure():
-    return animation.scene_animation(RUN, GOLDEN, FAULTY, KINDS, PLACE.lane_width_m)
+    return animation.scene_animation(RUN, GOLDEN, FAULTY, PLACE)
 
 
 def test_it_opens_at_the_smallest_margin(figure):

@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from credence.bench.errors import InputError
 from credence.drivefi.cli import app
+from credence.drivefi.data.scenarios import scenario
 from credence.drivefi.evaluate.mining import COLUMNS, mine
 from credence.drivefi.world.simulate import golden, traced
 from credence.drivefi.world.token import parse
@@ -93,7 +94,7 @@ def test_names_from_a_file_are_escaped_in_the_page(folder):
     (folder / "a<b>.toml").write_text(SHORT)
     run = parse("scenario='a<b>.toml' seed=0 scene=1 variable=throttle value=max")
     plain = golden("short.toml", 0)
-    assert "a<b>" not in page(run, plain, plain, ["pedestrian"] * plain.actors.shape[1], 3.6)
+    assert "a<b>" not in page(run, plain, plain, scenario("short.toml", 0))
 
 
 @pytest.mark.parametrize(

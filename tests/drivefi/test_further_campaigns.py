@@ -11,6 +11,7 @@ from credence.drivefi.evaluate import further_campaigns as further
 from credence.drivefi.world import simulate
 
 NAMED = {item.name: item for item in VARIABLES}
+ACTUATION = ("throttle", "brake", "steer")
 
 
 def test_a_flip_is_that_of_the_bit_pattern():
@@ -45,8 +46,8 @@ def test_flips_are_run_and_judged():
         fault = simulate.FaultType(0, row.variable, row.value)
         again = simulate.traced("DS5", 0, fault, row.scene)
         assert again.margin_m == row.margin_m
-        moved = np.abs(again.values - plain.values)[:, [INDEX[name] for name in further.ACTUATION]]
-        spans = [NAMED[name].high - NAMED[name].low for name in further.ACTUATION]
+        moved = np.abs(again.values - plain.values)[:, [INDEX[name] for name in ACTUATION]]
+        spans = [NAMED[name].high - NAMED[name].low for name in ACTUATION]
         assert (moved / spans).max() <= further.ERROR
 
 
@@ -63,3 +64,15 @@ def test_a_scenario_that_is_hazardous_itself_is_refused():
         further.flip_runs("DS6", "A", [107], 5)
     with pytest.raises(InputError, match="DS6"):
         further.selected_runs("DS6", "A", [107])
+
+
+def test_the_summary_counts_runs_hazards_and_outcomes():
+    flips = further.flip_runs("DS5", "A", [0], 40)
+    selected = further.selected_runs("DS5", "A", [0])
+    table = further.summary(flips, selected)
+    assert table["runs"].tolist() == [len(flips), len(selected)] or table["runs"].tolist() == [
+        len(selected),
+        len(flips),
+    ]
+    assert table.loc[(further.GPU, "A"), ["due", "masked", "sdc"]].sum() == pytest.approx(100.0)
+    assert table.loc[(further.PGM, "A"), "hazard [%]"] == pytest.approx(100 * selected["critical"].mean())

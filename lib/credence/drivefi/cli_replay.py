@@ -40,6 +40,5 @@ def replay(
         from credence.drivefi.data.scenarios import scenario
         from credence.drivefi.figures.replay import page
 
-        place = scenario(run.scenario, run.seed)
-        write_atomic(html, page(run, plain, faulty, [actor.kind for actor in place.actors], place.lane_width_m))
+        write_atomic(html, page(run, plain, faulty, scenario(run.scenario, run.seed)))
         typer.echo(f"wrote {html}")

@@ -6,6 +6,8 @@ that modules hand to one another, single precision. Caches, addresses and contro
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import pandas as pd
 
@@ -20,12 +22,26 @@ from credence.drivefi.select import forecasts
 from credence.drivefi.select.gp_selector import spread
 from credence.drivefi.select.pool import Purse
 from credence.drivefi.world.admission import refusal
+from credence.drivefi.world.bitflips import corrupted_value
 from credence.drivefi.world.simulate import Faults, golden, run, traces
 
 PGM, GPU = "1-PGM", "1-GPU, bits of outputs"
 TRAINING = 60  # random faulty runs that the network of one scenario is trained on
-ACTUATION = ("throttle", "brake", "steer")
 ERROR = 0.01  # share of an actuator's range from which on an actuation is wrong
+
+
+def admitted(scenario: str, stack: str, seeds: Iterable[int], doing: str) -> Iterator[int]:
+    """Yield the seeds at which a scenario is safe without a fault, and show the progress.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    found = [point for point in seeds if refusal(scenario, point, stack) is None]
+    if not found:
+        raise InputError(f"scenario {scenario}: every seed is refused; allowed: one that is safe without a fault")
+    yield from track(found, doing)
 
 
 def selected_runs(scenario: str, stack: str, seeds, seed: int = 0) -> pd.DataFrame:
@@ -50,17 +66,15 @@ def selected_runs(scenario: str, stack: str, seeds, seed: int = 0) -> pd.DataFra
         If every seed is refused, or nothing is selected.
     """
     frames = []
-    for point in track(list(seeds), "faults of eq. 1"):
-        if refusal(scenario, point, stack) is not None:
-            continue
+    for point in admitted(scenario, stack, seeds, "faults of eq. 1"):
         pool = declared_pool(point, stack, (scenario,))
         chosen = spread(pool.view, TRAINING, generator(seed, PGM, scenario, point), pool.view.active)
         cpds = forecasts.train(pool.view, Purse(pool.simulate, TRAINING, pool.logs), chosen)
         picked = critical(*forecasts.delta(pool.view, cpds)) & pool.view.active
         names = ["scenario", "seed", "scene", "duration", "variable", "value", "min_cipo_m", "max_lane_offset_m"]
         frames.append(pool.truth.loc[picked, [*names, "margin_m", "critical"]])
-    if not frames or not sum(len(frame) for frame in frames):
-        raise InputError(f"scenario {scenario}: no fault is selected; allowed: a scenario that is safe without one")
+    if not sum(len(frame) for frame in frames):
+        raise InputError(f"scenario {scenario}: no fault is selected; allowed: a scenario with one that eq. 1 selects")
     return pd.concat(frames, ignore_index=True).assign(campaign=PGM, stack=stack)
 
 
@@ -81,8 +95,7 @@ def flipped(item: Variable, value: float, bit: int) -> str | None:
     if item.kind == "categorical":
         found = int(value) ^ (1 << bit)
         return f"class:{item.categories[found]}" if found < len(item.categories) else None
-    word = np.array(value, np.float32).view(np.uint32) ^ np.uint32(1 << bit)
-    found = float(word.view(np.float32))
+    found = corrupted_value(value, (bit,), "single")
     if not np.isfinite(found):
         return None
     return repr(float(np.clip(found, item.low, item.high))) if item.kind == "bounded" else repr(found)
@@ -110,41 +123,53 @@ def flip_runs(scenario: str, stack: str, seeds, per_seed: int, seed: int = 0) ->
     """
     injectable = [item for item in VARIABLES if item.injectable]
     frames = []
-    for point in track(list(seeds), "bit flips"):
-        if refusal(scenario, point, stack) is not None:
-            continue
+    for point in admitted(scenario, stack, seeds, "bit flips"):
         rng, item = generator(seed, GPU, scenario, point), load_scenario(scenario, point)
         plain = golden(item, point, stack)
-        rows, types = [], []
+        rows = []
         for scene, which in zip(
             rng.integers(0, item.scenes, per_seed), rng.integers(0, len(injectable), per_seed), strict=True
         ):
             struck = injectable[which]
             bit = int(rng.integers(8 if struck.kind == "categorical" else 32))
-            value = flipped(struck, plain.values[scene, INDEX[struck.name]], bit)
-            rows.append((scene, struck.name, bit, value))
-            types.append(FaultType(len(types), struck.name, value or "nothing"))
+            rows.append((scene, struck.name, bit, flipped(struck, plain.values[scene, INDEX[struck.name]], bit)))
         frame = pd.DataFrame(rows, columns=["scene", "variable", "bit", "value"])
-        frames.append(_judged(frame, types, item, point, stack, plain.values))
-    if not frames:
-        raise InputError(f"scenario {scenario}: every seed is refused; allowed: one that is safe without a fault")
+        frames.append(_judged(frame, item, point, stack, plain.values))
     return pd.concat(frames, ignore_index=True).assign(campaign=GPU, scenario=scenario, stack=stack, duration=1)
 
 
-def _judged(frame: pd.DataFrame, types: list[FaultType], item, point: int, stack: str, plain: np.ndarray):
+def _judged(frame: pd.DataFrame, item, point: int, stack: str, plain: np.ndarray) -> pd.DataFrame:
     """Return flips with what became of them; those that are detected are not run."""
-    runs = frame["value"].notna().to_numpy()
-    kept = tuple(FaultType(i, one.variable, one.value) for i, one in enumerate(np.array(types, object)[runs]))
-    size = len(kept)
-    faults = Faults(frame["scene"].to_numpy()[runs], np.arange(size), np.ones(size, np.int64), kept)
+    runs = frame["value"].notna()
+    kept = frame[runs]
+    types = tuple(FaultType(i, one.variable, one.value) for i, one in enumerate(kept.itertuples()))
+    faults = Faults(kept["scene"].to_numpy(), np.arange(len(types)), np.ones(len(types), np.int64), types)
     outcome, values = run(item, point, stack, faults), traces(item, point, faults, stack)
-    spans = np.array([VARIABLES[INDEX[name]].high - VARIABLES[INDEX[name]].low for name in ACTUATION])
-    columns = [INDEX[name] for name in ACTUATION]
-    wrong = (np.abs(values[:, :, columns] - plain[None][:, :, columns]) / spans).max(axis=(1, 2)) > ERROR
+    pedals = list(forecasts.PEDALS)
+    spans = np.array([VARIABLES[i].high - VARIABLES[i].low for i in pedals])
+    wrong = (np.abs(values[:, :, pedals] - plain[:, pedals]) / spans).max(axis=(1, 2)) > ERROR
+    # a flipped bit that is detected has changed the value, or it would not have been
     found = frame.assign(seed=point, outcome="due", critical=False, changed=True)
-    for name in ("min_cipo_m", "max_lane_offset_m", "margin_m"):
+    for name in ("min_cipo_m", "max_lane_offset_m", "margin_m", "critical", "changed"):
         found.loc[runs, name] = getattr(outcome, name)
-    found.loc[runs, "critical"] = outcome.critical
-    found.loc[runs, "changed"] = outcome.changed
     found.loc[runs, "outcome"] = np.where(wrong, "sdc", "masked")
     return found
+
+
+def summary(flips: pd.DataFrame, selected: pd.DataFrame) -> pd.DataFrame:
+    """Return what came of both campaigns, one row a campaign and stack; outcomes of flips only [%].
+
+    Parameters
+    ----------
+    flips, selected : DataFrame
+        Of `flip_runs` and `selected_runs`.
+    """
+    keys = ["campaign", "stack"]
+    found = (
+        pd.concat([flips, selected])
+        .groupby(keys)
+        .agg(runs=("critical", "size"), hazard=("critical", "mean"), gap=("min_cipo_m", "median"))
+    )
+    outcomes = 100 * flips.groupby(keys)["outcome"].value_counts(normalize=True).unstack(fill_value=0.0)
+    found["hazard"] *= 100
+    return found.rename(columns={"hazard": "hazard [%]", "gap": "median min-CIPO [m]"}).join(outcomes)

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 
 from credence.bench.seeds import generator
+from credence.drivefi.data.paper import paper_values
 from credence.drivefi.data.variables import fault_types
 from credence.drivefi.evaluate import race
+from credence.drivefi.evaluate.race_recorded import SHARES
 
 PEERS = ("tpe", "taliro", "verifai", "srmf")
 # the same with what the process knows of effect sizes from the tuning seeds
@@ -92,12 +94,12 @@ def shares(selected: pd.DataFrame, pool: race.Pool) -> pd.DataFrame:
     """
     one = selected[selected["variant"] == PAPER]
     truth = pool.truth.loc[pool.critical, "variable"].value_counts(normalize=True)
-    outputs = {"share_throttle": "throttle", "share_pid_input": "pid_measured_value"}
-    outputs |= {"share_fused_class": "fused_obstacle_class"}
+    paper = paper_values("critical_shares").set_index("variable")["percent"]
+    outputs = {name: variable for name, (variable,) in SHARES.items()}
     found = {
-        "selected in the paper": [24.0, 18.0, 15.0],
+        "selected in the paper": [paper[variable] for variable in outputs.values()],
         "selected here": [100 * (one[name] * one["size"]).sum() / one["size"].sum() for name in outputs],
-        "critical here": [100 * truth.get(name, 0.0) for name in outputs.values()],
+        "critical here": [100 * truth.get(variable, 0.0) for variable in outputs.values()],
     }
     return pd.DataFrame(found, index=list(outputs.values()))
 
@@ -143,6 +145,5 @@ def delays(pool: race.Pool, size: int = 60, seed: int = 0) -> pd.DataFrame:
 
     for one in pool.truth.iloc[np.sort(chosen)].itertuples():
         run = simulate.traced(one.scenario, pool.seed, types[one.type], one.scene, 1, pool.stack)
-        margin = simulate.margin(run.cipo_m, run.lane_offset_m)
-        rows.append((one.variable, max(int(np.argmin(margin)) - one.scene, 1)))
+        rows.append((one.variable, max(run.worst_scene - one.scene, 1)))
     return pd.DataFrame(rows, columns=["variable", "slices"])

@@ -57,8 +57,7 @@ def enumerated(scenes: list[Scenario], stack: str = "A") -> tuple[pd.DataFrame, 
     rows, pools = [], []
     for scene in track(scenes, "recorded scenes"):
         why = refusal(scene, 0, stack)
-        plain = simulate.golden(scene, 0, stack)
-        margin = float(simulate.margin(plain.cipo_m, plain.lane_offset_m).min())
+        margin = simulate.golden(scene, 0, stack).margin_m
         pool = None
         if why is None:
             pool = simulate.enumerate_pool((scene,), (0,), stack)

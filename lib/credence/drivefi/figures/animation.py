@@ -9,9 +9,10 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from credence.bench import theme
+from credence.drivefi.data.scenarios import Scenario
 from credence.drivefi.data.variables import INDEX
 from credence.drivefi.world.safety import stop_displacement
-from credence.drivefi.world.simulate import HAZARD_GAP_M, Traces, margin
+from credence.drivefi.world.simulate import HAZARD_GAP_M, Traces
 from credence.drivefi.world.stage import SIZES
 from credence.drivefi.world.token import Replay
 
@@ -28,7 +29,7 @@ def shown_scenes(run: Replay, faulty: Traces, most: int = MOST_FRAMES) -> tuple[
 
     Scene of fault and scene of smallest margin are always among them.
     """
-    worst = int(np.argmin(margin(faulty.cipo_m, faulty.lane_offset_m)))
+    worst = faulty.worst_scene
     first, last = max(0, min(run.scene, worst) - AFTER), min(len(faulty.time_s) - 1, max(run.scene, worst) + AFTER)
     spread = np.linspace(first, last, min(most - 2, last - first + 1)).round().astype(int)
     scenes = np.unique(np.r_[spread, run.scene, worst])
@@ -77,9 +78,7 @@ def _told(run: Replay, golden: Traces, faulty: Traces, scene: int, period: float
     return f"scene {scene}, {when}: gap {now[0]:.1f} m golden, {now[1]:.1f} m faulty"
 
 
-def scene_animation(
-    run: Replay, golden: Traces, faulty: Traces, kinds: Sequence[str], lane_width: float, a_max: float = 8.0
-) -> go.Figure:
+def scene_animation(run: Replay, golden: Traces, faulty: Traces, place: Scenario, a_max: float = 8.0) -> go.Figure:
     """Return the animation, opened at the faulty run's smallest margin.
 
     Parameters
@@ -88,14 +87,13 @@ def scene_animation(
         The fault.
     golden, faulty : Traces
         Both runs.
-    kinds : sequence of str
-        ``vehicle`` or ``pedestrian``, one for each actor of the scenario.
-    lane_width : float
-        [m].
+    place : Scenario
+        Where both went.
     a_max : float
         Deceleration of the emergency stop [m/s²].
     """
     scenes, worst = shown_scenes(run, faulty)
+    kinds = [actor.kind for actor in place.actors]
     period = float(golden.time_s[1] - golden.time_s[0])
     rows = (("golden", golden, "neutral"), (f"{run.variable} = {run.value}", faulty, "bad"))
     figure = make_subplots(
@@ -113,7 +111,9 @@ def scene_animation(
             shown = row == 2 and name != "the car"
             figure.add_scatter(**drawn, **look, name=name, legendgroup=name, showlegend=shown, row=row, col=1)
         for side in (-0.5, 0.5):
-            figure.add_hline(y=side * lane_width, line={"color": "#9AA5B1", "dash": "dash", "width": 1}, row=row, col=1)
+            figure.add_hline(
+                y=side * place.lane_width_m, line={"color": "#9AA5B1", "dash": "dash", "width": 1}, row=row, col=1
+            )
         figure.add_vline(
             x=HAZARD_GAP_M, line={"color": theme.COLOURS["bad"], "dash": "dot", "width": 1}, row=row, col=1
         )

@@ -1,13 +1,13 @@
 """One fault told: golden against faulty traces of every module, and where the fault was masked."""
 
 import html
-from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from credence.bench import theme
+from credence.drivefi.data.scenarios import Scenario
 from credence.drivefi.data.variables import INDEX, VARIABLES
 from credence.drivefi.figures.animation import scene_animation
 from credence.drivefi.world.simulate import HAZARD_GAP_M, HAZARD_LANE_M, Traces
@@ -109,12 +109,12 @@ def safety_figure(run: Replay, golden: Traces, faulty: Traces) -> go.Figure:
     return figure
 
 
-def page(run: Replay, golden: Traces, faulty: Traces, kinds: Sequence[str], lane_width: float) -> str:
+def page(run: Replay, golden: Traces, faulty: Traces, place: Scenario) -> str:
     """Return a page of its own, without a reference to any other host.
 
     Parameters
     ----------
-    run, golden, faulty, kinds, lane_width
+    run, golden, faulty, place
         As for `scene_animation`.
     """
     verdict = "critical" if faulty.margin_m <= 0 else "not critical"
@@ -126,9 +126,7 @@ def page(run: Replay, golden: Traces, faulty: Traces, kinds: Sequence[str], lane
         f"<p>Margin {golden.margin_m:.3f} m without the fault, {faulty.margin_m:.3f} m with it; at most 0 is a hazard: "
         f"closer than {HAZARD_GAP_M:g} m to the closest in-path obstacle, or more than {HAZARD_LANE_M:g} m off the "
         "lane's centre. Simulated.</p>",
-        scene_animation(run, golden, faulty, kinds, lane_width).to_html(
-            full_html=False, include_plotlyjs=True, auto_play=False
-        ),
+        scene_animation(run, golden, faulty, place).to_html(full_html=False, include_plotlyjs=True, auto_play=False),
         safety_figure(run, golden, faulty).to_html(full_html=False, include_plotlyjs=False),
         "<h2>Module outputs that differ, in the order of the data flow</h2>",
         trace_figure(run, golden, faulty).to_html(full_html=False, include_plotlyjs=False),

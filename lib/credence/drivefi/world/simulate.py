@@ -115,6 +115,11 @@ class Traces:
         """Return the run's margin [m]."""
         return float(margin(self.cipo_m.min(), self.lane_offset_m.max()))
 
+    @property
+    def worst_scene(self) -> int:
+        """Return the first scene in which the margin is smallest."""
+        return int(np.argmin(margin(self.cipo_m, self.lane_offset_m)))
+
     def frame(self) -> pd.DataFrame:
         """Return one row a scene: time, car, judgement, then every variable by its name."""
         own = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("values", "actors")}
