@@ -33,6 +33,21 @@ def test_what_is_out_of_range_is_held_and_what_is_no_number_detected():
     assert further.flipped(kind, 0, 7) is None
 
 
+def test_more_than_double_of_what_has_no_bound_is_detected():
+    speed, throttle = NAMED["vehicle_velocity"], NAMED["throttle"]
+    assert further.believable(speed, 12.0, "24.0")
+    assert further.believable(speed, 12.0, "-12.0")
+    assert not further.believable(speed, 12.0, further.flipped(speed, 12.0, 26))  # 3,072 m/s
+    assert not further.believable(speed, 12.0, None)
+    assert further.believable(throttle, 0.1, "1.0")  # held at the end of its range
+    found = further.flip_runs("DS5", "A", [0, 1], 60)
+    run = found[found["outcome"] != "due"]
+    before = simulate.golden("DS5", 0).values
+    for row in run[run["seed"] == 0].itertuples():
+        if NAMED[row.variable].kind == "unbounded":
+            assert abs(float(row.value)) <= 2 * abs(before[row.scene, INDEX[row.variable]])
+
+
 def test_flips_are_run_and_judged():
     found = further.flip_runs("DS5", "A", [0, 1], 30)
     assert len(found) == 60

@@ -22,7 +22,7 @@ from credence.drivefi.select import forecasts
 from credence.drivefi.select.gp_selector import spread
 from credence.drivefi.select.pool import Purse
 from credence.drivefi.world.admission import refusal
-from credence.drivefi.world.bitflips import corrupted_value
+from credence.drivefi.world.bitflips import OUTCOMES, corrupted_value
 from credence.drivefi.world.simulate import Faults, golden, run, traces
 
 PGM, GPU = "1-PGM", "1-GPU, bits of outputs"
@@ -101,6 +101,22 @@ def flipped(item: Variable, value: float, bit: int) -> str | None:
     return repr(float(np.clip(found, item.low, item.high))) if item.kind == "bounded" else repr(found)
 
 
+def believable(item: Variable, before: float, value: str | None) -> bool:
+    """Return whether the stack takes a flipped value for one that can be.
+
+    The paper doubles unbounded values at most, since the stack would detect what is larger (footnote 5).
+
+    Parameters
+    ----------
+    item : Variable
+    before : float
+        Golden value [item.unit].
+    value : str or None
+        Of `flipped`; None is detected already.
+    """
+    return value is not None and (item.kind != "unbounded" or abs(float(value)) <= 2.0 * abs(before))
+
+
 def flip_runs(scenario: str, stack: str, seeds, per_seed: int, seed: int = 0) -> pd.DataFrame:
     """Flip one bit of one module output in one scene, drawn uniformly, and run on.
 
@@ -118,7 +134,8 @@ def flip_runs(scenario: str, stack: str, seeds, per_seed: int, seed: int = 0) ->
     -------
     DataFrame
         As ``campaigns.campaign_runs`` without ``delta_m`` (a detected flip has no run: NaN), with ``bit``, ``outcome``
-        (``due``: detected; ``masked``: no actuation differs by 1 % of its range in any scene; ``sdc``: one does) and
+        (``due``: detected, by `flipped` or as not `believable`; ``masked``: no actuation differs by 1 % of its range in
+        any scene; ``sdc``: one does) and
         ``changed``, the proof that the value was another.
     """
     injectable = [item for item in VARIABLES if item.injectable]
@@ -132,7 +149,9 @@ def flip_runs(scenario: str, stack: str, seeds, per_seed: int, seed: int = 0) ->
         ):
             struck = injectable[which]
             bit = int(rng.integers(8 if struck.kind == "categorical" else 32))
-            rows.append((scene, struck.name, bit, flipped(struck, plain.values[scene, INDEX[struck.name]], bit)))
+            before = plain.values[scene, INDEX[struck.name]]
+            value = flipped(struck, before, bit)
+            rows.append((scene, struck.name, bit, value if believable(struck, before, value) else None))
         frame = pd.DataFrame(rows, columns=["scene", "variable", "bit", "value"])
         frames.append(_judged(frame, item, point, stack, plain.values))
     return pd.concat(frames, ignore_index=True).assign(campaign=GPU, scenario=scenario, stack=stack, duration=1)
@@ -170,6 +189,7 @@ def summary(flips: pd.DataFrame, selected: pd.DataFrame) -> pd.DataFrame:
         .groupby(keys)
         .agg(runs=("critical", "size"), hazard=("critical", "mean"), gap=("min_cipo_m", "median"))
     )
-    outcomes = 100 * flips.groupby(keys)["outcome"].value_counts(normalize=True).unstack(fill_value=0.0)
+    outcomes = 100 * flips.groupby(keys)["outcome"].value_counts(normalize=True).unstack()
+    outcomes = outcomes.reindex(columns=list(OUTCOMES)).fillna(0.0)
     found["hazard"] *= 100
     return found.rename(columns={"hazard": "hazard [%]", "gap": "median min-CIPO [m]"}).join(outcomes)
