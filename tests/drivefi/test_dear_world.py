@@ -1,0 +1,95 @@
+"""Mining inside highway-env."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from credence.bench.errors import InputError
+from credence.drivefi.data.scenarios import scenario
+from credence.drivefi.data.variables import fault_types
+from credence.drivefi.evaluate import dear_world
+from credence.drivefi.select.features import pool_view
+from credence.drivefi.world import simulate
+from credence.drivefi.world.highway import drive_highway
+
+
+def short(name, seed=0, scenes=30):
+    return dataclasses.replace(scenario(name, seed), scenes=scenes)
+
+
+def test_a_pool_of_golden_runs_is_the_own_worlds_pool():
+    places = [("DS5", 0), ("DS1", 1)]
+    ours, golden = pool_view(places)
+    again = dear_world.view_of(golden)
+    for name in ("scene_features", "fault_embedding", "pair_features", "scene", "type", "run", "position", "golden"):
+        assert np.array_equal(getattr(ours, name), getattr(again, name)), name
+    assert np.array_equal(ours.active, again.active)
+
+
+def test_a_fault_of_the_pool_is_that_run_of_highway_env():
+    world, places = dear_world.dear_world([short("DS2"), short("DS1")], 0)
+    assert places["used"].all()
+    fault = 41 * (30 + 7) + 13
+    there = drive_highway(short("DS1"), 0, fault_types()[13], 7)
+    assert world.simulate([fault]).min() == there.margin_m
+    assert np.array_equal(world.logs([fault])[0], there.values)
+    here = simulate.run(short("DS1"), 0, "A", simulate.every_fault(30)).margin_m
+    assert world.own_margins()[fault] == here[41 * 7 + 13]
+
+
+@pytest.mark.parametrize("name", ["random", "own world first", "gp"])
+def test_a_selector_spends_its_budget_and_nothing_is_run_twice(name, monkeypatch):
+    world, _ = dear_world.dear_world([short("DS2")], 0)
+    calls = []
+    plain = drive_highway
+    monkeypatch.setattr(dear_world, "drive_highway", lambda *a, **k: calls.append(a) or plain(*a, **k))
+    runs = dear_world.mine(world, name, 36, 0)
+    assert len(runs) == len(calls) == len(runs[["scenario", "scene", "variable", "value"]].drop_duplicates()) == 36
+    assert runs["simulation"].tolist() == list(range(1, 37))
+    assert (runs["thinking_s"] >= 0).all()
+    if name == "own world first":
+        assert runs["own_m"].is_monotonic_increasing
+        assert runs["own_m"].iloc[0] == world.own_margins().min()
+
+
+def test_unsafe_places_are_left_out_and_told():
+    with pytest.raises(InputError, match="seed 107: no scenario is safe"):
+        dear_world.dear_world(["DS6"], 107)
+    world, places = dear_world.dear_world(["DS6", short("DS1", 107)], 107)
+    assert places["used"].tolist() == [False, True]
+    assert len(world.view) == 30 * 41
+
+
+def test_an_unknown_selector_is_refused():
+    world, _ = dear_world.dear_world([short("DS1")], 0)
+    with pytest.raises(InputError, match="selector is 'best'; allowed: own world first, random"):
+        dear_world.mine(world, "best", 3, 0)
+
+
+def made_up():
+    rows = [(s, "random", k, -1.0 if k == 1 and s == 1 else 1.0, 1.0) for s in (1, 2) for k in (1, 2, 3, 4)]
+    rows += [(s, "gp", k, -1.0, -1.0 if k == 1 else 1.0) for s in (1, 2) for k in (1, 2, 3, 4)]
+    runs = pd.DataFrame(rows, columns=["seed", "selector", "simulation", "there_m", "own_m"])
+    return runs.assign(seconds=0.5, thinking_s=3.0)
+
+
+def test_summary_counted_by_hand():
+    found = dear_world.summary(made_up())
+    assert found.loc["gp", "hazards"] == 8
+    assert found["by seed"].tolist() == ["1, 0", "4, 4"]
+    assert found["times random"].tolist() == [1.0, 8.0]
+    assert found.loc["gp", "seconds a hazard"] == pytest.approx((8 * 0.5 + 2 * 3.0) / 8)
+    assert found["critical in the own world"].tolist() == [0.0, 0.25]
+
+
+def test_base_rate_has_an_exact_interval():
+    share, low, high = dear_world.base_rate(made_up())
+    assert share == 0.125
+    # 1 of 8: the tails of the binomial are 2.5 % there
+    assert 1 - (1 - low) ** 8 == pytest.approx(0.025)
+    assert (1 - high) ** 8 + 8 * high * (1 - high) ** 7 == pytest.approx(0.025)
+    none = dear_world.base_rate(made_up().assign(there_m=1.0))
+    assert none[:2] == (0.0, 0.0)
+    assert (1 - none[2]) ** 8 == pytest.approx(0.025)
