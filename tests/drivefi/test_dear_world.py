@@ -79,7 +79,8 @@ def test_summary_counted_by_hand():
     found = dear_world.summary(made_up())
     assert found.loc["gp", "hazards"] == 8
     assert found["by seed"].tolist() == ["1, 0", "4, 4"]
-    assert found["times random"].tolist() == [1.0, 8.0]
+    high = dear_world.base_rate(made_up())[2]
+    assert found["times random, at least"].tolist() == pytest.approx([0.125 / high, 1 / high])
     assert found.loc["gp", "seconds a hazard"] == pytest.approx((8 * 0.5 + 2 * 3.0) / 8)
     assert found["critical in the own world"].tolist() == [0.0, 0.25]
 
@@ -93,3 +94,24 @@ def test_base_rate_has_an_exact_interval():
     none = dear_world.base_rate(made_up().assign(there_m=1.0))
     assert none[:2] == (0.0, 0.0)
     assert (1 - none[2]) ** 8 == pytest.approx(0.025)
+
+
+def test_both_worlds_by_scenario_counted_by_hand():
+    rows = [("A", 1, -1.0, -1.0), ("A", 1, -1.0, -1.0), ("A", 2, -1.0, 1.0), ("A", 3, 1.0, -1.0), ("B", 1, -1.0, 1.0)]
+    runs = pd.DataFrame(rows, columns=["scenario", "scene", "own_m", "there_m"]).assign(seed=0, variable="v", value="x")
+    table = dear_world.by_scenario(runs)
+    assert table.loc["A"].tolist() == [2, 50.0, 2, 50.0]  # scene 1 was simulated twice
+    assert table.loc["B", "there too"] == 0
+    assert np.isnan(table.loc["B", "here too"])
+    assert table.loc["all"].tolist() == [3, pytest.approx(100 / 3), 2, 50.0]
+
+
+def test_a_recorded_row_is_what_both_worlds_give_again():
+    runs = dear_world.read()
+    assert set(runs["seed"]) == set(dear_world.SEEDS)
+    assert set(runs["selector"]) == set(dear_world.SELECTORS)
+    assert not runs.duplicated(["seed", "selector", "scenario", "scene", "variable", "value"]).any()
+    row = dear_world.again(runs.sample(1, random_state=np.random.default_rng())).iloc[0]
+    # simulations are deterministic; another processor may round otherwise
+    assert row["there_again_m"] == pytest.approx(row["there_m"], abs=1e-6), row
+    assert row["own_again_m"] == pytest.approx(row["own_m"], abs=1e-6), row

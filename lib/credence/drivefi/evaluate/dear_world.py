@@ -243,8 +243,8 @@ def summary(runs: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         ``simulations``, ``hazards``, ``by seed`` (hazards of each seed), ``hazards per 100 simulations``, ``times
-        random``, ``seconds simulating``, ``seconds thinking``, ``seconds a hazard``, ``critical in the own world``
-        (share of the hazards found, NaN without any).
+        random, at least`` (over the upper end of `base_rate`), ``seconds simulating``, ``seconds thinking``,
+        ``seconds a hazard``, ``critical in the own world`` (share of the hazards found, NaN without any).
     """
     rows = {}
     for name, part in runs.groupby("selector", sort=False):
@@ -261,8 +261,8 @@ def summary(runs: pd.DataFrame) -> pd.DataFrame:
             "critical in the own world": (part.loc[hit, "own_m"] <= 0).mean() if hit.any() else np.nan,
         }
     found = pd.DataFrame(rows).T.infer_objects()
-    base = found["hazards per 100 simulations"].get("random", np.nan)
-    found.insert(4, "times random", found["hazards per 100 simulations"] / base if base else np.nan)
+    # few of the random ones, or none, are hazards: what is certain is the upper end of their interval
+    found.insert(4, "times random, at least", found["hazards per 100 simulations"] / (100.0 * base_rate(runs)[2]))
     return found
 
 
@@ -287,6 +287,37 @@ def make(seeds: Sequence[int] = SEEDS, share: float = BUDGET) -> pd.DataFrame:
         budget = round(share * len(world.view))
         frames += [mine(world, name, budget, seed) for name in track(SELECTORS, f"mining in highway-env, seed {seed}")]
     return pd.concat(frames, ignore_index=True)
+
+
+def again(rows: pd.DataFrame, stack: str = "A") -> pd.DataFrame:
+    """Simulate recorded rows again, in both worlds; return them with ``there_again_m`` and ``own_again_m`` added."""
+    types = {(item.variable, item.value): item for item in fault_types()}
+    found = []
+    for row in rows.itertuples():
+        fault = types[row.variable, row.value]
+        there = drive_highway(row.scenario, row.seed, fault, row.scene, stack=stack).margin_m
+        found.append((there, simulate.traced(row.scenario, row.seed, fault, row.scene, 1, stack).margin_m))
+    return rows.assign(**dict(zip(("there_again_m", "own_again_m"), np.array(found).T, strict=True)))
+
+
+def by_scenario(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return how faults fare in both worlds, one row a scenario; each fault counts once, whoever simulated it.
+
+    Returns
+    -------
+    DataFrame
+        ``critical here``: those simulated in highway-env that are critical in the own world; ``there too`` [%] of them;
+        ``critical there``: critical in highway-env; ``here too`` [%] of those, moved back.
+    """
+    once = runs.drop_duplicates(["seed", "scenario", "scene", "variable", "value"])
+    here, there = once["own_m"] <= 0, once["there_m"] <= 0
+    rows = {}
+    for name in [*sorted(once["scenario"].unique()), "all"]:
+        part = (once["scenario"] == name) | (name == "all")
+        both, first, second = (part & here & there).sum(), (part & here).sum(), (part & there).sum()
+        rows[name] = {"critical here": first, "there too": 100.0 * both / first if first else np.nan}
+        rows[name] |= {"critical there": second, "here too": 100.0 * both / second if second else np.nan}
+    return pd.DataFrame(rows).T
 
 
 def read() -> pd.DataFrame:
