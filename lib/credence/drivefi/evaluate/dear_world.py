@@ -260,7 +260,7 @@ def summary(runs: pd.DataFrame) -> pd.DataFrame:
             "seconds a hazard": (part["seconds"].sum() + thinking) / hit.sum() if hit.any() else np.inf,
             "critical in the own world": (part.loc[hit, "own_m"] <= 0).mean() if hit.any() else np.nan,
         }
-    found = pd.DataFrame(rows).T.infer_objects()
+    found = pd.DataFrame.from_dict(rows, orient="index")
     # few of the random ones, or none, are hazards: what is certain is the upper end of their interval
     found.insert(4, "times random, at least", found["hazards per 100 simulations"] / (100.0 * base_rate(runs)[2]))
     return found
@@ -317,7 +317,7 @@ def by_scenario(runs: pd.DataFrame) -> pd.DataFrame:
         both, first, second = (part & here & there).sum(), (part & here).sum(), (part & there).sum()
         rows[name] = {"critical here": first, "there too": 100.0 * both / first if first else np.nan}
         rows[name] |= {"critical there": second, "here too": 100.0 * both / second if second else np.nan}
-    return pd.DataFrame(rows).T
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def read() -> pd.DataFrame:

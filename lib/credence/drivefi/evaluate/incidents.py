@@ -63,7 +63,7 @@ def beside_scenarios(found: pd.DataFrame) -> pd.DataFrame:
         item = scenario(name, 0)
         kinds = ", ".join(sorted({actor.kind for actor in item.actors}))
         rows[name] = {"speed_mps": item.speed_mps, "others": kinds, "slower": 100.0 * np.mean(known < item.speed_mps)}
-    return pd.DataFrame(rows).T
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def shares(found: pd.DataFrame, column: str, most: int = 4) -> pd.Series:

@@ -150,7 +150,7 @@ def carried(source: pd.DataFrame, target: pd.DataFrame, share: float = 0.05) -> 
 def both_ways(own: pd.DataFrame, other: pd.DataFrame, share: float = 0.05) -> pd.DataFrame:
     """Return `carried` from the own world to another pool and back, one row a direction."""
     rows = {"own world to these": carried(own, other, share), "these to the own world": carried(other, own, share)}
-    return pd.DataFrame(rows).T
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def rates(pools: dict[str, pd.DataFrame]) -> pd.DataFrame:

@@ -52,8 +52,8 @@ def dear(runs: pd.DataFrame) -> go.Figure:
             name="own world's margin first" if name == OWN_FIRST else LABELS[name],
             line={"color": theme.COLOURS["good"] if name == OWN_FIRST else COLOURS[name], "shape": "hv"},
         )
-    figure.update_xaxes(title="simulations a seed").update_yaxes(title="hazards found, all seeds", rangemode="tozero")
-    return figure
+    figure.update_yaxes(title="hazards found, all seeds [1]", rangemode="tozero")
+    return figure.update_xaxes(title="simulations a seed [1]")
 
 
 def rates(table: pd.DataFrame) -> go.Figure:
