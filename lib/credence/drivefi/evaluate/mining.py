@@ -57,8 +57,7 @@ def world_of(runs: list[tuple[str, int]], stack: str, scenes: int, duration: int
             rows = which == run
             wanted = simulate.Faults(scene[rows], kind[rows], np.full(rows.sum(), duration))
             outcome = simulate.run(*runs[run], stack, wanted)
-            parts[rows, 0] = outcome.min_cipo_m - simulate.HAZARD_GAP_M
-            parts[rows, 1] = simulate.HAZARD_LANE_M - outcome.max_lane_offset_m
+            parts[rows] = simulate.margin_parts(outcome.min_cipo_m, outcome.max_lane_offset_m)
             outcomes.update(zip(np.asarray(faults)[rows].tolist(), outcome.delta_m.tolist(), strict=True))
         return parts
 

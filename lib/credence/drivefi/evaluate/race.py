@@ -54,8 +54,7 @@ class Pool:
     @property
     def parts(self) -> np.ndarray:
         """Return the margins by part [faults, 2] [m]."""
-        gap = self.truth["min_cipo_m"].to_numpy() - simulate.HAZARD_GAP_M
-        return np.stack([gap, simulate.HAZARD_LANE_M - self.truth["max_lane_offset_m"].to_numpy()], axis=1)
+        return simulate.margin_parts(self.truth["min_cipo_m"], self.truth["max_lane_offset_m"])
 
     @property
     def critical(self) -> np.ndarray:

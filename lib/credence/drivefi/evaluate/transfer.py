@@ -8,10 +8,13 @@ import pandas as pd
 from credence.bench.errors import InputError
 from credence.bench.progress import track
 from credence.bench.seeds import generator
-from credence.drivefi.data.variables import fault_types
-from credence.drivefi.world import bitflips
+from credence.drivefi.data.variables import INDEX, fault_types
+from credence.drivefi.world import bitflips, simulate
 from credence.drivefi.world.highway import drive_highway
 from credence.drivefi.world.simulate import enumerate_pool
+
+JUMP_M = 5.0  # from one scene to the next: the stack believes in something else now
+NEAR_SCENES = 8
 
 
 def transferred(scenarios, seeds, per_point: int, seed: int = 0, stack: str = "A") -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -54,6 +57,58 @@ def transferred(scenarios, seeds, per_point: int, seed: int = 0, stack: str = "A
     runs = pd.DataFrame(rows, columns=names)
     runs = runs.assign(here=runs["margin_m"] <= 0, there=runs["there_m"] <= 0)
     return runs, pd.DataFrame(goldens, columns=["scenario", "seed", "golden_m"])
+
+
+def jumps(run: simulate.Traces) -> tuple[np.ndarray, np.ndarray]:
+    """Return scenes in which the obstacle that the stack believes in jumps away (lost), and in which it jumps near
+    (found).
+    """
+    step = np.diff(run.values[:, INDEX["obstacle_position"]], prepend=run.values[0, INDEX["obstacle_position"]])
+    return np.flatnonzero(step > JUMP_M), np.flatnonzero(step < -JUMP_M)
+
+
+def same_event(scene: int, here: simulate.Traces, there: simulate.Traces) -> int:
+    """Return the scene of another world's golden run that stands to the tracker's events as `scene` does here.
+
+    The last jump of the believed obstacle at or before the scene, at most `NEAR_SCENES` ago, is sought there: the one
+    of its kind that is nearest in time. Without one, the scene stays as it is.
+    """
+    found = []
+    for own, other in zip(jumps(here), jumps(there), strict=True):
+        past = own[(own <= scene) & (scene - own <= NEAR_SCENES)]
+        if past.size and other.size:
+            found.append((past[-1], other[int(np.abs(other - past[-1]).argmin())]))
+    if not found:
+        return scene
+    event, again = max(found)
+    return int(np.clip(scene + again - event, 0, len(there.time_s) - 1))
+
+
+def aligned(runs: pd.DataFrame, stack: str = "A") -> pd.DataFrame:
+    """Run the critical faults of `transferred` again at the same event instead of in the same scene.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Of `transferred`.
+    stack : str
+
+    Returns
+    -------
+    DataFrame
+        The critical rows, with ``scene_there`` and ``aligned_m`` (margin in highway-env at that scene) added.
+    """
+    types = {(item.variable, item.value): item for item in fault_types()}
+    rows = runs[runs["group"] == "critical"]
+    scenes, margins = [], []
+    for (name, seed), part in track(list(rows.groupby(["scenario", "seed"], sort=False)), "aligning faults"):
+        here, there = simulate.golden(name, seed, stack), drive_highway(name, seed, stack=stack)
+        for fault in part.itertuples():
+            scene = same_event(fault.scene, here, there)
+            kind = types[fault.variable, fault.value]
+            scenes.append(scene)
+            margins.append(drive_highway(name, seed, kind, scene, stack=stack).margin_m)
+    return rows.assign(scene_there=scenes, aligned_m=margins)
 
 
 def hardware(seeds, runs: int, width: int = 1) -> pd.DataFrame:

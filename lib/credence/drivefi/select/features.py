@@ -122,6 +122,36 @@ def changes(values: np.ndarray, types: Sequence[FaultType] = fault_types()) -> n
     return found
 
 
+def view_of(golden: Sequence[simulate.Traces]) -> PoolView:
+    """Return every single fault of golden runs, of whichever world, as a pool: run by run, scene by scene, by type.
+
+    Parameters
+    ----------
+    golden : sequence of Traces
+        One a run, all with the same scenes a second.
+    """
+    types = fault_types()
+    tables = [scene_features(run, 1.0 / float(run.time_s[1] - run.time_s[0])) for run in golden]
+    features = pd.concat(tables, ignore_index=True).to_numpy()
+    deviation = features.std(axis=0)
+    moved = np.concatenate([changes(run.values, types) for run in golden])
+    spans = np.array([VARIABLES[INDEX[item.variable]].high - VARIABLES[INDEX[item.variable]].low for item in types])
+    scenes = [len(run.time_s) for run in golden]
+    scene, kind = (part.ravel() for part in np.indices(moved.shape))
+    return PoolView(
+        scene_features=(features - features.mean(axis=0)) / np.where(deviation > 1e-9, deviation, 1.0),
+        fault_embedding=embedding(types).to_numpy(),
+        pair_features=np.arcsinh(4.0 * moved / spans).reshape(-1, 1),
+        scene=scene,
+        type=kind,
+        run=np.repeat(np.arange(len(golden)), scenes),
+        position=np.concatenate([np.arange(size) for size in scenes]),
+        golden=np.stack([run.margin_parts_m for run in golden]),
+        active=(np.abs(moved) > 1e-12).ravel(),
+        traces=tuple(golden),
+    )
+
+
 def pool_view(runs: Sequence[tuple[str, int]], stack: str = "A") -> tuple[PoolView, list[simulate.Traces]]:
     """Return every single fault of some scenarios as a pool, scene by scene as ``simulate.enumerate_pool`` orders them.
 
@@ -137,29 +167,5 @@ def pool_view(runs: Sequence[tuple[str, int]], stack: str = "A") -> tuple[PoolVi
     PoolView, list of Traces
         The pool, and the golden runs it was made from.
     """
-    types = fault_types()
     golden = [simulate.golden(name, seed, stack) for name, seed in runs]
-    tables = [scene_features(run, 1.0 / float(run.time_s[1] - run.time_s[0])) for run in golden]
-    features = pd.concat(tables, ignore_index=True).to_numpy()
-    deviation = features.std(axis=0)
-    features = (features - features.mean(axis=0)) / np.where(deviation > 1e-9, deviation, 1.0)
-    points = embedding(types).to_numpy()
-    moved = np.concatenate([changes(run.values, types) for run in golden])
-    spans = np.array([VARIABLES[INDEX[item.variable]].high - VARIABLES[INDEX[item.variable]].low for item in types])
-    scenes = [len(run.time_s) for run in golden]
-    scene, kind = (part.ravel() for part in np.indices((sum(scenes), len(types))))
-    gaps = np.array([run.cipo_m.min() for run in golden]) - simulate.HAZARD_GAP_M
-    lanes = simulate.HAZARD_LANE_M - np.array([run.lane_offset_m.max() for run in golden])
-    view = PoolView(
-        scene_features=features,
-        fault_embedding=points,
-        pair_features=np.arcsinh(4.0 * moved / spans).reshape(-1, 1),
-        scene=scene,
-        type=kind,
-        run=np.repeat(np.arange(len(runs)), scenes),
-        position=np.concatenate([np.arange(size) for size in scenes]),
-        golden=np.stack([gaps, lanes], axis=1),
-        active=(np.abs(moved) > 1e-12).ravel(),
-        traces=tuple(golden),
-    )
-    return view, golden
+    return view_of(golden), golden

@@ -116,6 +116,11 @@ class Traces:
         return float(margin(self.cipo_m.min(), self.lane_offset_m.max()))
 
     @property
+    def margin_parts_m(self) -> np.ndarray:
+        """Return the run's margins to the gap and to the lane's border [2] [m]."""
+        return margin_parts(self.cipo_m.min(), self.lane_offset_m.max())
+
+    @property
     def worst_scene(self) -> int:
         """Return the first scene in which the margin is smallest."""
         return int(np.argmin(margin(self.cipo_m, self.lane_offset_m)))
@@ -128,7 +133,12 @@ class Traces:
 
 def margin(min_cipo_m, max_lane_offset_m):
     """Return the safety margin of runs [m]; at most 0 is the campaign's hazard (Section VI)."""
-    return np.minimum(np.asarray(min_cipo_m) - HAZARD_GAP_M, HAZARD_LANE_M - np.asarray(max_lane_offset_m))
+    return margin_parts(min_cipo_m, max_lane_offset_m).min(axis=-1)
+
+
+def margin_parts(min_cipo_m, max_lane_offset_m) -> np.ndarray:
+    """Return what the smallest gap leaves of the hazard's, and the largest offset of the lane's [..., 2] [m]."""
+    return np.stack([np.asarray(min_cipo_m) - HAZARD_GAP_M, HAZARD_LANE_M - np.asarray(max_lane_offset_m)], axis=-1)
 
 
 @lru_cache(maxsize=64)
