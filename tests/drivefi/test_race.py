@@ -7,6 +7,7 @@ import pytest
 from credence.bench import catalogue
 from credence.bench.errors import InputError
 from credence.drivefi.evaluate import race, race_recorded, race_tables, tuning
+from credence.drivefi.figures import race as figures
 from credence.drivefi.select import searchers, table
 from credence.drivefi.select.pool import Purse
 
@@ -89,3 +90,15 @@ def test_shares_are_of_what_is_selected_and_of_what_is_critical():
     found = race_tables.shares(engine, race.Pool(0, None, truth))
     assert found["selected here"].tolist() == pytest.approx([25.0, 0.0, 37.5])
     assert found["critical here"].tolist() == pytest.approx([100 * 2 / 6, 0.0, 0.0])
+
+
+def test_curves_of_recall_and_precision_by_hand():
+    rows = [(1, 1, 0, 0.0), (1, 4, 2, 0.5), (2, 1, 1, 0.25), (2, 4, 4, 1.0)]
+    curves = pd.DataFrame(rows, columns=["seed", "simulations", "hazards", "recall"]).assign(selector="gp")
+    recall = figures.curves_of(curves, ["gp"]).data
+    assert recall[1].y[[0, -1]].tolist() == pytest.approx([12.5, 75.0])  # means of 0 and 25 %, 50 and 100 %
+    precision = figures.curves_of(curves, ["gp"], "precision").data
+    assert precision[1].y[[0, -1]].tolist() == pytest.approx([50.0, 75.0])  # 0 of 1 and 1 of 1; 2 of 4 and 4 of 4
+    assert len(figures.curves_of(curves, ["gp"], bands=()).data) == 1
+    with pytest.raises(InputError, match="'speed'.*recall.*precision"):
+        figures.curves_of(curves, ["gp"], "speed")

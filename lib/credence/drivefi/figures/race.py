@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from credence.bench import theme
+from credence.bench.errors import choose
 
 LABELS = {
     "gp": "GP, P(fail), patient",
@@ -59,23 +60,41 @@ COLOURS = {
 }
 
 
-def recall_curves(curves: pd.DataFrame, selectors: Sequence[str], bands: Sequence[str] = ("gp",)) -> go.Figure:
-    """Return recall over simulations: mean over seeds, band from the 5th to the 95th percentile of seeds.
+MEASURES = {
+    "recall": "recall of all critical faults [%]",
+    "precision": "critical among those simulated so far [%]",
+}
+
+
+def curves_of(
+    curves: pd.DataFrame, selectors: Sequence[str], measure: str = "recall", bands: Sequence[str] = ("gp",)
+) -> go.Figure:
+    """Return recall or precision over simulations: mean over seeds, band from the 5th to the 95th percentile of seeds.
 
     Parameters
     ----------
     curves : DataFrame
-        ``selector``, ``seed``, ``simulations``, ``recall`` [1].
+        ``selector``, ``seed``, ``simulations``, and ``recall`` or ``hazards`` [1].
     selectors : sequence of str
         Those to draw, in the legend's order.
+    measure : str
+        One of `MEASURES`.
     bands : sequence of str
         Those that get a band: ten of them hide one another.
+
+    Raises
+    ------
+    InputError
+        For another measure.
     """
+    choose(measure, tuple(MEASURES), "measure")
+    share = curves["recall"] if measure == "recall" else curves["hazards"] / curves["simulations"]
+    curves = curves.assign(share=100 * share)
     figure = go.Figure()
     at = np.linspace(1, curves["simulations"].max(), 60)
     for name in selectors:
         one = curves[curves["selector"] == name]
-        found = np.array([np.interp(at, g["simulations"], 100 * g["recall"]) for _, g in one.groupby("seed")])
+        found = np.array([np.interp(at, g["simulations"], g["share"]) for _, g in one.groupby("seed")])
         if name in bands:
             low, high = np.quantile(found, [0.05, 0.95], axis=0)
             both = np.concatenate([at, at[::-1]])
@@ -91,7 +110,7 @@ def recall_curves(curves: pd.DataFrame, selectors: Sequence[str], bands: Sequenc
         line = {"color": COLOURS[name], "width": 3 if name == "gp" else 1.8}
         figure.add_scatter(x=at, y=found.mean(axis=0), name=LABELS[name], line=line, mode="lines")
     figure.update_xaxes(title="simulations, training runs included [runs]")
-    figure.update_yaxes(title="recall of all critical faults [%]", rangemode="tozero")
+    figure.update_yaxes(title=MEASURES[measure], rangemode="tozero")
     return figure.update_layout(height=480, margin={"t": 110})
 
 

@@ -85,12 +85,15 @@ class Story:
     ----------
     mean, deviation : array [faults, parts]
         Last posterior of the margin's parts [m].
+    predicted : array [faults, parts]
+        What the 3-TBN says of the margin's parts [m]; None without one.
     hyper : list of Hyper
         Last hyper-parameters, one a part.
     """
 
     mean: np.ndarray | None = None
     deviation: np.ndarray | None = None
+    predicted: np.ndarray | None = None
     hyper: list[Hyper] = field(default_factory=list)
 
 
@@ -209,6 +212,7 @@ def gaussian_process(
     if story is not None:
         mean, deviation = posterior(processes, 1.0 + lift)
         story.mean, story.deviation, story.hyper = mean * unit, deviation * unit, hyper
+        story.predicted = pool.predicted
 
 
 def posterior(processes: list[PoolProcess], expected: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
