@@ -100,5 +100,5 @@ def test_curves_of_recall_and_precision_by_hand():
     precision = figures.curves_of(curves, ["gp"], "precision").data
     assert precision[1].y[[0, -1]].tolist() == pytest.approx([50.0, 75.0])  # 0 of 1 and 1 of 1; 2 of 4 and 4 of 4
     assert len(figures.curves_of(curves, ["gp"], bands=()).data) == 1
-    with pytest.raises(InputError, match="'speed'.*recall.*precision"):
+    with pytest.raises(InputError, match=r"'speed'.*recall.*precision"):
         figures.curves_of(curves, ["gp"], "speed")
