@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from credence.bench import paths
+from credence.bench import paper_figures
 from credence.bench.errors import choose
 
 FIGURES = {
@@ -60,5 +60,4 @@ def paper_figure(name: str) -> pd.DataFrame:
     InputError
         For another name.
     """
-    file = FIGURES[choose(name, FIGURES, "figure of the paper")]
-    return pd.read_csv(paths.data_dir() / "paper_figures" / "bayesperf" / f"{file}.csv")
+    return paper_figures.table("bayesperf", FIGURES[choose(name, FIGURES, "figure of the paper")])

@@ -13,10 +13,11 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
+from credence.bayesperf.data.paper import paper_figure
 from credence.bayesperf.evaluate import pcie_filtering
 from credence.bayesperf.evaluate.pcie_errors import pooled
 from credence.bayesperf.world import pcie
-from credence.bench import catalogue, paths, seeds
+from credence.bench import catalogue, seeds
 from credence.bench.errors import InputError, choose
 
 ERRORS = ("measured", "paper")
@@ -77,7 +78,7 @@ def error_table(errors: str) -> pd.DataFrame:
         if MEASURED not in catalogue.names():
             raise InputError(f"data set {MEASURED!r} is not in the catalogue yet; allowed now: errors 'paper'")
         return checked_errors(pooled(catalogue.frame(MEASURED)))
-    figure = pd.read_csv(paths.data_dir() / "paper_figures" / "bayesperf" / "fig8_scaling_kmeans.csv")
+    figure = paper_figure("fig8")
     rows = []
     for system, series in FIGURE_8.items():
         part = figure[figure["series"] == series].sort_values("n_counters")
@@ -322,7 +323,7 @@ def tune_learning(rates=(1e-3, 3e-3, 1e-2, 3e-2), entropies=(0.0, 0.01), iterati
 
 def paper_figure_10() -> pd.DataFrame:
     """Return the paper's Fig 10: ``system``, ``iteration``, ``loss``."""
-    frame = pd.read_csv(paths.data_dir() / "paper_figures" / "bayesperf" / "fig10_training_loss.csv")
+    frame = paper_figure("fig10")
     names: Mapping[str, str] = {"CM": "CounterMiner", "BayesPerf_CPU": "BayesPerf CPU", "BayesPerf_Acc": "BayesPerf"}
     return frame.assign(system=frame["series"].replace(names)).drop(columns="series")
 

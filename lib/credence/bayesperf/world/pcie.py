@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, signal, special
 
-from credence.bench import paths, seeds
+from credence.bayesperf.data.paper import paper_figure
+from credence.bench import seeds
 from credence.bench.errors import InputError
 
 LINKS = 2
@@ -118,7 +119,7 @@ def read_age(system: str, events: int = EVENTS) -> float:
 @cache
 def bandwidth_law() -> pd.DataFrame:
     """Return the paper's Fig 9: ``log2_bytes``, ``isolated_GBps``, ``contention_GBps``, message sizes ascending."""
-    frame = pd.read_csv(paths.data_dir() / "paper_figures" / "bayesperf" / "fig9_pcie_bandwidth.csv")
+    frame = paper_figure("fig9")
     return frame.sort_values("log2_bytes", ignore_index=True)
 
 

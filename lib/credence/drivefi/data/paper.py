@@ -2,8 +2,7 @@
 
 import pandas as pd
 
-from credence.bench import paths
-from credence.bench.errors import choose
+from credence.bench import paper_figures
 
 
 def paper_values(table: str) -> pd.DataFrame:
@@ -13,7 +12,10 @@ def paper_values(table: str) -> pd.DataFrame:
     ----------
     table : str
         A file's name in ``data/paper_figures/drivefi`` without its ending; columns and units are described there.
+
+    Raises
+    ------
+    InputError
+        For another table.
     """
-    folder = paths.data_dir() / "paper_figures" / "drivefi"
-    choose(table, sorted(path.stem for path in folder.glob("*.csv")), "table of the paper's values")
-    return pd.read_csv(folder / f"{table}.csv")
+    return paper_figures.table("drivefi", table)
