@@ -47,6 +47,13 @@ def _apart(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     return rows[~many], rows[many & (rows["method"] == "exact")]
 
 
+def _line(fig: go.Figure, x: pd.Series, y: pd.Series, method: str, column: int) -> None:
+    """Draw a method's line into one of two panels; the legend names it once."""
+    style = {"mode": "lines+markers", "line_color": _tint(method), "legendgroup": method}
+    name = LABELS.get(method, method)
+    fig.add_scatter(x=x, y=y, name=name, showlegend=column == 1, row=1, col=column, **style)
+
+
 def time_by_size(rows: pd.DataFrame) -> go.Figure:
     """Return processor seconds of a window over components and over cells, with the limit of reading every cell.
 
@@ -72,17 +79,7 @@ def time_by_size(rows: pd.DataFrame) -> go.Figure:
         for method in ORDER:
             own = rows[rows["method"] == method].sort_values(x)
             if len(own):
-                fig.add_scatter(
-                    x=own[x],
-                    y=own["seconds"],
-                    mode="lines+markers",
-                    line_color=_tint(method),
-                    name=LABELS.get(method, method),
-                    legendgroup=method,
-                    showlegend=column == 1,
-                    row=1,
-                    col=column,
-                )
+                _line(fig, own[x], own["seconds"], method, column)
         limit = rows[rows["method"] == "reading every cell"].sort_values(x)
         style = {"line": {"color": COLOURS["neutral"], "dash": "dot"}, "legendgroup": "limit"}
         fig.add_scatter(
@@ -124,17 +121,7 @@ def accuracy_by_size(rows: pd.DataFrame) -> go.Figure:
         own = rows[rows["method"] == method].sort_values("components")
         for column, what in enumerate(("recall", "precision"), start=1):
             if len(own):
-                fig.add_scatter(
-                    x=own["components"],
-                    y=own[what],
-                    mode="lines+markers",
-                    line_color=_tint(method),
-                    name=LABELS.get(method, method),
-                    legendgroup=method,
-                    showlegend=column == 1,
-                    row=1,
-                    col=column,
-                )
+                _line(fig, own["components"], own[what], method, column)
     fig.update_xaxes(type="log", title_text="components [1]")
     fig.update_yaxes(range=[-0.05, 1.05])
     fig.update_yaxes(title_text="share [1]", row=1, col=1)
