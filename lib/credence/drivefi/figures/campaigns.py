@@ -90,6 +90,34 @@ def boxes(goldens: pd.DataFrame, runs: pd.DataFrame, paper: pd.DataFrame, stack:
     return figure
 
 
+def flip_outcomes(found: pd.DataFrame) -> go.Figure:
+    """Return what flipped bits came to: one bar a campaign, its hazards in words at the end.
+
+    Parameters
+    ----------
+    found : DataFrame
+        Of ``further_campaigns.summary``, rows with outcomes: masked, sdc, due, hazard [%], low, high.
+    """
+    rows = found.dropna(subset=["masked"]).iloc[::-1]
+    names = [f"{campaign} ({stack})" for campaign, stack in rows.index]
+    figure = go.Figure()
+    for outcome, name, colour in (
+        ("masked", "masked", "neutral"),
+        ("due", "detected (DUE)", "ours"),
+        ("sdc", "wrong actuation (SDC)", "bad"),
+    ):
+        figure.add_bar(x=rows[outcome], y=names, name=name, orientation="h", marker={"color": theme.COLOURS[colour]})
+    for name, row in zip(names, rows.itertuples(index=False), strict=True):
+        told = f"{row[rows.columns.get_loc('hazard [%]')]:.2g} % [{row.low:.2g}, {row.high:.2g}]"
+        figure.add_annotation(x=101, y=name, text=told, showarrow=False, xanchor="left", font={"size": 12})
+    figure.add_annotation(
+        x=101, y=1.0, yref="paper", yanchor="bottom", text="hazards", showarrow=False, xanchor="left", font={"size": 12}
+    )
+    figure.update_xaxes(title="share of flips [%]", range=[0, 125], tickvals=[0, 20, 40, 60, 80, 100])
+    figure.update_layout(height=170 + 30 * len(rows), barmode="stack", legend={"traceorder": "normal"})
+    return figure
+
+
 def vulnerability(found: pd.DataFrame, paper: pd.DataFrame) -> go.Figure:
     """Return module vulnerability factors, ours with intervals, beside the paper's.
 

@@ -2,11 +2,14 @@
 
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
 from credence.bench import theme
 from credence.drivefi.figures.race import COLOURS, LABELS
 from credence.drivefi.world.bitflips import LAYERS
 
+PAPER_LEVELS = {"detected": "detected", "misclassified": "wrong class", "actuation": "wrong actuation"}
+KIND_COLOURS = ("ours", "good", "bad")
 OWN_FIRST = "own world first"
 
 
@@ -72,3 +75,71 @@ def outcomes(flips: pd.DataFrame) -> go.Figure:
         figure.add_bar(x=list(LAYERS), y=share, name=outcome.upper(), marker_color=theme.COLOURS[colour])
     figure.update_yaxes(title="share of flips [%]").update_xaxes(title="where the bit flips")
     return figure
+
+
+def levels(found: pd.DataFrame, told: pd.DataFrame, hazards: tuple[float, float, float]) -> go.Figure:
+    """Return how far flips get, from the class to the hazard, one panel a stack; a triangle: none, at most so many.
+
+    Parameters
+    ----------
+    found : DataFrame
+        Of ``hardware.levels`` by stack and kind.
+    told : DataFrame
+        ``gpu_flips``: the paper's, drawn beside stack D.
+    hazards : tuple of float
+        The paper's hazards [%] with their interval.
+    """
+    stacks = list(dict.fromkeys(found["stack"]))
+    names = list(dict.fromkeys(found["level"]))
+    kinds = list(dict.fromkeys(found["kind"]))
+    titles = [f"stack {stack}" for stack in stacks]
+    figure = make_subplots(
+        rows=1, cols=len(stacks), shared_xaxes=True, shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.04
+    )
+    row_of = {name: len(names) - 1 - number for number, name in enumerate(names)}
+    printed = told.set_index("quantity")["percent"]
+    paper = [(name, printed[quantity], printed[quantity], printed[quantity]) for quantity, name in PAPER_LEVELS.items()]
+    paper.append(("hazard", *hazards))
+    for column, stack in enumerate(stacks, 1):
+        one = found[found["stack"] == stack]
+        series = [
+            (kind, theme.COLOURS[colour], [*part[["level", "percent", "low", "high"]].itertuples(index=False)])
+            for (kind, part), colour in zip(one.groupby("kind", sort=False), KIND_COLOURS, strict=False)
+        ]
+        if stack == "D":
+            series.append(("paper: GPU registers, DriveAV", theme.COLOURS["paper"], paper))
+        for number, (kind, colour, points) in enumerate(series):
+            offset = 0.24 - 0.16 * number
+            figure.add_scatter(
+                # a share of none cannot stand on this axis: its upper limit does, as a triangle that points down to it
+                x=[share if share > 0 else high for _, share, _, high in points],
+                y=[row_of[name] + offset for name, *_ in points],
+                mode="markers",
+                name=kind,
+                legendgroup=kind,
+                showlegend=kind not in kinds or column == 1,
+                marker={
+                    "color": colour,
+                    "size": 9,
+                    "symbol": [_symbol(share, colour) for _, share, *_ in points],
+                },
+                error_x={
+                    "type": "data",
+                    "symmetric": False,
+                    "array": [high - share if share > 0 else 0.0 for _, share, _, high in points],
+                    "arrayminus": [share - low for _, share, low, _ in points],
+                    "thickness": 1.4,
+                    "width": 0,
+                },
+                row=1,
+                col=column,
+            )
+    figure.update_xaxes(title="share of flips [%]", type="log", tickvals=[0.01, 0.1, 1, 10], range=[-2.3, 1.3])
+    figure.update_yaxes(tickvals=list(row_of.values()), ticktext=list(row_of), range=[-0.5, len(names) - 0.5])
+    return figure.update_layout(height=430)
+
+
+def _symbol(share: float, colour: str) -> str:
+    if share <= 0:
+        return "triangle-left"
+    return "diamond" if colour == theme.COLOURS["paper"] else "circle"

@@ -8,10 +8,16 @@ The classifier (none, pedestrian, vehicle) is trained from a seed on generated p
 - ``sdc``: silent data corruption, another class;
 - ``due``: detected, since the output is not a finite number.
 
-Every run proves its activation: the bits before and after are compared.
+Every run proves its activation: the bits before and after are compared. A flip in an activation lasts for one picture,
+one in a weight for all pictures that follow.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,6 +29,8 @@ SIDE = 16
 CLASSES = ("none", "pedestrian", "vehicle")
 OUTCOMES = ("masked", "sdc", "due")
 LAYERS = ("picture", "convolution 1", "convolution 2", "hidden", "scores")
+DETECTED = -1  # instead of a class: the scores are no finite numbers
+MOST_TRIES = 100  # pictures drawn for one that is classified right
 BITS = {np.dtype(np.float32): (32, np.uint32), np.dtype(np.float64): (64, np.uint64)}
 
 
@@ -56,9 +64,12 @@ def flip_bits(values: np.ndarray, place: int, bits: tuple[int, ...]) -> np.ndarr
     return flipped
 
 
-def pictures(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return generated pictures [count, 1, 16, 16] and their classes [count]: tall, wide or no blob, and noise."""
-    labels = rng.integers(0, len(CLASSES), count)
+def pictures(count: int, rng: np.random.Generator, labels: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Return generated pictures [count, 1, 16, 16] and their classes [count]: tall, wide or no blob, and noise.
+
+    The classes are drawn uniformly unless `labels` [count] says what is to be seen.
+    """
+    labels = rng.integers(0, len(CLASSES), count) if labels is None else np.asarray(labels)
     height = np.select([labels == 1, labels == 2], [rng.uniform(6, 11, count), rng.uniform(3, 6, count)], 0.0)
     width = np.select([labels == 1, labels == 2], [rng.uniform(2, 4, count), rng.uniform(7, 12, count)], 0.0)
     middle = rng.uniform(6, 10, (2, count, 1, 1))
@@ -71,10 +82,11 @@ def pictures(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarr
     return (contrast * inside + noise).astype(np.float32)[:, None], labels
 
 
+@lru_cache(maxsize=32)
 def train(seed: int, steps: int = 150):
     """Return the classifier trained from `seed` as a list of layers (torch modules), and its accuracy on new pictures.
 
-    One thread, so that equal seeds give equal weights.
+    One thread, so that equal seeds give equal weights. Who asks again gets the same layers, which nobody may change.
     """
     import torch
     from torch import nn
@@ -116,8 +128,64 @@ def _through(layers, values, first: int):
     return found
 
 
-def flip_campaign(layers, runs: int, width: int, rng: np.random.Generator) -> pd.DataFrame:
+def classes(layers, seen: np.ndarray) -> np.ndarray:
+    """Return the class of each picture [count], `DETECTED` where a score is no finite number."""
+    import torch
+
+    with torch.no_grad():
+        scores = _through(layers, seen, 0).numpy()
+    return np.where(np.isfinite(scores).all(axis=1), scores.argmax(axis=1), DETECTED)
+
+
+def rightly_seen(layers, labels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, int]:
+    """Return pictures of given classes that the classifier gets right without a flip, and how many it got wrong.
+
+    Parameters
+    ----------
+    layers : list of torch modules
+    labels : array of int [count]
+        What is to be seen.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    seen : array [count, 1, 16, 16]
+    refused : int
+        Pictures that were drawn again, since a wrong class would have been there without the fault.
+
+    Raises
+    ------
+    InputError
+        If the classifier gets a class wrong time and again.
+    """
+    labels = np.asarray(labels)
+    seen = np.empty((labels.size, 1, SIDE, SIDE), np.float32)
+    left, refused = np.arange(labels.size), 0
+    for _ in range(MOST_TRIES):
+        if not left.size:
+            return seen, refused
+        seen[left] = pictures(left.size, rng, labels[left])[0]
+        left = left[classes(layers, seen[left]) != labels[left]]
+        refused += left.size
+    raise InputError(
+        f"class {CLASSES[labels[left[0]]]} is not recognised in {MOST_TRIES} pictures; allowed: a trained classifier"
+    )
+
+
+def flip_campaign(
+    layers, runs: int, width: int, rng: np.random.Generator, labels: np.ndarray | None = None
+) -> pd.DataFrame:
     """Flip `width` bits of one activation in each of `runs` inferences.
+
+    Parameters
+    ----------
+    layers : list of torch modules
+    runs, width : int
+        Inferences, and bits flipped in each (1 or 2, of one value).
+    rng : numpy.random.Generator
+    labels : array of int [runs], optional
+        What the pictures show; then all of them are classified right without the flip. By default classes are drawn,
+        and the golden class is whatever the classifier says.
 
     Returns
     -------
@@ -129,7 +197,12 @@ def flip_campaign(layers, runs: int, width: int, rng: np.random.Generator) -> pd
 
     if width not in (1, 2) or runs < 1:
         raise InputError(f"runs is {runs}, width {width}; allowed: at least 1 run, 1 or 2 bits")
-    seen, labels = pictures(runs, rng)
+    if labels is None:
+        seen, labels = pictures(runs, rng)
+    elif np.shape(labels) != (runs,):
+        raise InputError(f"labels have the shape {np.shape(labels)}; allowed: ({runs},), one a run")
+    else:
+        seen, _ = rightly_seen(layers, labels, rng)
     rows = []
     with torch.no_grad():
         outputs = [torch.from_numpy(seen)]
@@ -146,12 +219,76 @@ def flip_campaign(layers, runs: int, width: int, rng: np.random.Generator) -> pd
             outcome = classify(scores, int(golden[run]))
             before, after = clean.reshape(-1)[place], struck.reshape(-1)[place]
             active = before.tobytes() != after.tobytes()
-            faulty = int(np.argmax(scores)) if outcome != "due" else -1
+            faulty = int(np.argmax(scores)) if outcome != "due" else DETECTED
             rows.append(
                 (LAYERS[which], place, bits, before, after, active, int(labels[run]), int(golden[run]), faulty, outcome)
             )
     names = ["layer", "place", "bits", "before", "after", "activated", "true", "golden", "faulty", "outcome"]
     return pd.DataFrame(rows, columns=names)
+
+
+class WeightFlip(NamedTuple):
+    """A classifier with a flipped weight.
+
+    Attributes
+    ----------
+    layers : list of torch modules
+        A copy; the classifier itself stays as it is.
+    layer : str
+        One of `LAYERS`: whose weights were struck.
+    place : int
+        Among that layer's weights and biases, flattened one after the other.
+    bits : tuple of int
+    before, after : numpy.float32
+        Of the weight.
+    """
+
+    layers: list
+    layer: str
+    place: int
+    bits: tuple[int, ...]
+    before: np.float32
+    after: np.float32
+
+
+def flip_weight(layers: Sequence, which: int, place: int, bits: tuple[int, ...]) -> WeightFlip:
+    """Return a classifier with bits of one weight flipped, for good.
+
+    Parameters
+    ----------
+    layers : list of torch modules
+    which : int
+        Layer, from 0 (the first convolution).
+    place : int
+        Among the layer's weights and biases, flattened one after the other.
+    bits : tuple of int
+        As for `flip_bits`.
+
+    Raises
+    ------
+    InputError
+        For a layer, place or bit that is not there.
+    """
+    import torch
+
+    if not 0 <= which < len(layers):
+        raise InputError(f"layer is {which}; allowed: 0 to {len(layers) - 1}")
+    layer = deepcopy(layers[which])
+    with torch.no_grad():
+        clean = torch.nn.utils.parameters_to_vector(layer.parameters()).numpy()
+        struck = flip_bits(clean, place, bits)
+        torch.nn.utils.vector_to_parameters(torch.from_numpy(struck), layer.parameters())
+    changed = [*layers[:which], layer, *layers[which + 1 :]]
+    return WeightFlip(changed, LAYERS[which + 1], place, bits, clean[place], struck[place])
+
+
+def random_weight_flip(layers: Sequence, width: int, rng: np.random.Generator) -> WeightFlip:
+    """Return `flip_weight` at a layer, then weight, then `width` (1 or 2) bits drawn uniformly."""
+    if width not in (1, 2):
+        raise InputError(f"width is {width}; allowed: 1 or 2 bits")
+    which = int(rng.integers(0, len(layers)))
+    place = int(rng.integers(0, sum(part.numel() for part in layers[which].parameters())))
+    return flip_weight(layers, which, place, tuple(int(bit) for bit in rng.choice(32, width, replace=False)))
 
 
 def classify(scores: np.ndarray, golden: int) -> str:
