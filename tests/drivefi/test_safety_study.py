@@ -1,6 +1,7 @@
 """The worked examples, equation 6 as printed, and the sensitivity to constants that are not published."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from credence.bench.errors import InputError
@@ -80,3 +81,13 @@ def test_the_story_of_a_fault_names_the_variables_that_differ():
     figure = replays.trace_figure(line, plain, faulty, ["throttle", "lane_type"])
     assert len(figure.data) == 4
     assert len(replays.safety_figure(line, plain, faulty).data) == 8
+
+
+def test_the_verdict_on_example_two_does_not_hang_on_the_delays_tried():
+    first, wrong = pd.DataFrame({"duration": [1], "change_m": [0.0]}), pd.DataFrame({"error_m": [0.0]})
+    short = study.example_two([0, 1, 2], (160.0,), (0, 20, 40))
+    long = study.example_two([0, 1, 2], (140.0, 160.0), (0, 20, 40, 60))
+    assert long.loc[long["delay"] == 60, "hazard"].all()
+    found = [study.claim_metrics(first, second, wrong, 50, 0)["example2_delayed_hazards"] for second in (short, long)]
+    assert np.array_equal(*found)
+    assert found[0].mean() < 100

@@ -90,6 +90,13 @@ def test_the_pool_holds_every_fault_once():
     assert pool.loc[:40, "type"].tolist() == list(range(41))
 
 
+def test_a_place_that_is_hazardous_without_a_fault_is_not_in_the_pool():
+    assert run("DS6", 19, "A").critical[0]
+    assert set(enumerate_pool(["DS4", "DS6"], [19])["scenario"]) == {"DS4"}
+    with pytest.raises(InputError, match=r"DS6.*19.*safe without a fault"):
+        enumerate_pool(["DS6"], [19])
+
+
 @pytest.mark.parametrize(
     ("scene", "kind", "duration", "says"),
     [(225, 0, 1, "scene 225 of fault 0; allowed: 0 to 224"), (0, 41, 1, "fault type 41"), (0, 0, 0, "1 or more")],

@@ -20,6 +20,9 @@ from credence.drivefi.world.simulate import Faults, every_fault, golden, run
 
 THROTTLE = FaultType(0, "throttle", "0.6")  # example 1: 0.2 becomes 0.6
 DROPPED = FaultType(0, "fused_obstacle_class", "class:none")
+# the paper gives neither; longer delays end in a crash wherever the vehicle is, so that the verdict must not hang on
+# which delays are tried
+JUDGED_GAP_M, JUDGED_DELAY = 160.0, 40
 
 
 def equation_6(speed: float, steer: float, a_max: float = 8.0, wheelbase: float = 2.8, step_s: float = 1e-3):
@@ -198,8 +201,8 @@ def claim_metrics(
     Parameters
     ----------
     first, second, wrong : DataFrame
-        Of `example_one`, `example_two` (judged where the hidden vehicle starts 160 m ahead) and `equation_6_errors`
-        (resampled over its rows).
+        Of `example_one`, `example_two` (judged at `JUDGED_GAP_M`, delays of at most `JUDGED_DELAY` scenes) and
+        `equation_6_errors` (resampled over its rows).
     draws, seed : int
         Of the resampling.
     """
@@ -209,7 +212,7 @@ def claim_metrics(
         picked = generator(seed, "claims", *axes).integers(0, len(values), (draws, len(values)))
         return values[picked].mean(axis=1)
 
-    reference = second[second["gap_m"] == 160.0]
+    reference = second[(second["gap_m"] == JUDGED_GAP_M) & (second["delay"] <= JUDGED_DELAY)]
     return {
         "example1_delta_change": resampled(first.loc[first["duration"] == 1, "change_m"], "one"),
         "example2_hazards": resampled(100.0 * reference.loc[reference["delay"] == 0, "hazard"], "two"),

@@ -37,14 +37,15 @@ def transferred(scenarios, seeds, per_point: int, seed: int = 0, stack: str = "A
         scenario, seed, scene, variable, value, group (``critical`` or ``random``), margin_m (own world), there_m
         (highway-env), here and there (whether critical).
     goldens : DataFrame
-        scenario, seed, golden_m (margin without fault, highway-env). Places with a hazardous one have no runs.
+        scenario, seed, golden_m (margin without fault, highway-env). Places with a hazardous one in either world have no
+        runs.
     """
     types = fault_types()
     rows, goldens = [], []
     for scenario, point in track([(name, s) for name in scenarios for s in seeds], "moving faults"):
         plain = drive_highway(scenario, point, stack=stack).margin_m
         goldens.append((scenario, point, plain))
-        if plain <= 0:
+        if min(plain, simulate.golden(scenario, point, stack).margin_m) <= 0:
             continue
         pool = enumerate_pool((scenario,), (point,), stack)
         for group, part in (("critical", pool[pool["critical"]]), ("random", pool)):
