@@ -3,6 +3,7 @@
 import struct
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import binom
 
@@ -10,6 +11,7 @@ from credence.bench.errors import InputError
 from credence.bench.seeds import generator
 from credence.drivefi.data.variables import INDEX, VARIABLES
 from credence.drivefi.evaluate import further_campaigns as further
+from credence.drivefi.figures import campaigns as figures
 from credence.drivefi.world import simulate
 
 NAMED = {item.name: item for item in VARIABLES}
@@ -156,3 +158,7 @@ def test_the_papers_row_is_what_it_prints():
     assert row["high"] == pytest.approx(further.share_interval(0, 2400)[2])
     ours = further.summary(further.flip_runs("DS5", "A", [0], 5), further.selected_runs("DS5", "A", [0]))
     assert list(ours.columns) == list(further.printed().columns)
+    bars = figures.flip_outcomes(pd.concat([ours, further.printed()]))
+    assert [bar.name for bar in bars.data] == ["masked", "detected (DUE)", "wrong actuation (SDC)"]
+    assert np.sum([bar.x for bar in bars.data], axis=0) == pytest.approx([100.0, 100.0])  # 1-PGM has no outcomes
+    assert bars.data[2].x[0] == 1.93

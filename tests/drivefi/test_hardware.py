@@ -5,9 +5,11 @@ import pandas as pd
 import pytest
 
 from credence.bench.errors import InputError
+from credence.drivefi.data.paper import paper_values
 from credence.drivefi.data.scenarios import scenario
 from credence.drivefi.data.variables import INDEX, OBJECT_CLASSES, VARIABLES, FaultType
 from credence.drivefi.evaluate import hardware
+from credence.drivefi.figures import transfer as figures
 from credence.drivefi.world import bitflips, simulate
 from credence.drivefi.world.misread import misread_run
 
@@ -167,6 +169,36 @@ def test_levels_and_mistakes_counted_by_hand():
     assert found.loc[("a", "object of another class")].tolist() == [1, 1, 0]
     assert found.loc[("a", "nothing taken for an object")].tolist() == [1, 0, 0]
     assert found.loc[("b", "object missed")].tolist() == [1, 1, 1]
+    assert found.loc[("b", "nothing taken for an object")].tolist() == [0, 0, 0]
+    told = hardware.level_table(hardware.levels(runs))
+    assert told.index.tolist() == ["a", "b"]
+    assert told.loc["b", "hazard"] == 50.0
+    assert told.loc["a", "hazard, at most"] == pytest.approx(100 * (1 - 0.025**0.25))  # none of 4
+    assert told["flips"].tolist() == [4, 2]
+
+
+def test_the_figure_draws_upper_limits_where_there_is_none():
+    rows = [("D", "a", name, 0, 40, 0.0, 0.0, 8.8) for name in hardware.LEVELS.values()]
+    rows[1] = ("D", "a", "wrong class", 2, 40, 5.0, 0.6, 16.9)
+    found = pd.DataFrame(rows, columns=["stack", "kind", "level", "hits", "flips", "percent", "low", "high"])
+    shown = figures.levels(found, paper_values("gpu_flips"), (0.0, 0.0, 0.15))
+    ours, paper = shown.data
+    assert list(ours.x) == [8.8, 5.0, 8.8, 8.8]
+    assert list(ours.marker.symbol) == ["triangle-left", "circle", "triangle-left", "triangle-left"]
+    assert list(paper.x) == [7.35, 0.02, 1.93, 0.15]
+    assert list(paper.marker.symbol) == ["diamond"] * 3 + ["triangle-left"]
+    assert (np.diff(ours.y) < 0).all()
+
+
+def test_a_campaign_has_every_kind_at_every_place():
+    places, counts = [("DS5", "A"), ("DS1", "D")], (12, 3)
+    found = hardware.campaign(places, [0], (0,), *counts)
+    sizes = found.groupby(["scenario", "stack", "kind", "width"]).size().unstack("kind")
+    assert len(sizes) == 4
+    assert (sizes[[hardware.ONE_SCENE, hardware.ALONE]] == 12).all(axis=None)
+    assert (sizes[hardware.FOR_GOOD] == 3).all()
+    assert (found["variable"] == "fused_obstacle_class").equals(found["kind"] == hardware.ALONE)
+    assert found["bits"].map(len).eq(found["width"]).all()
 
 
 def test_what_cannot_be_is_refused():

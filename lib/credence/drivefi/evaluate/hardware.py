@@ -22,6 +22,7 @@ from credence.drivefi.world.simulate import golden
 
 CAMERA, FUSED = "camera_object_class", "fused_obstacle_class"
 LEVELS = {"detected": "detected", "wrong": "wrong class", "actuation": "wrong actuation", "critical": "hazard"}
+ONE_SCENE, FOR_GOOD, ALONE = "activation", "weight, to the end", "activation, after fusion"
 MISTAKES = ("object missed", "object of another class", "nothing taken for an object")
 LENGTHS = ("min_cipo_m", "max_lane_offset_m", "margin_m")
 COLUMNS = ["scene", "duration", "variable", "layer", "bits", "activated", "true", "faulty", "outcome"]
@@ -111,11 +112,13 @@ def weight_runs(
         rng = generator(seed, "weight in the loop", scenario, point, width)
         seen, _ = bitflips.rightly_seen(layers, np.tile(every, item.scenes), rng)
         true = plain.values[:, INDEX[CAMERA]].astype(int)
-        shown = seen[np.arange(item.scenes) * len(every) + true]
+        # most flips change no class that is to be seen: what the layers before the flip make of it is known
+        shown = bitflips.readings(layers, seen[np.arange(item.scenes) * len(every) + true])
         rows = []
         for begin in rng.integers(0, item.scenes, per_seed):
             flip = bitflips.random_weight_flip(layers, width, rng)
-            off = np.flatnonzero(bitflips.classes(flip.layers, shown[begin:]) != true[begin:])
+            said = bitflips.classes(flip.layers, shown[flip.which][begin:], flip.which)
+            off = np.flatnonzero(said != true[begin:])
             row = _golden_end(plain) | {
                 "scene": begin,
                 "duration": item.scenes - begin,
@@ -130,6 +133,40 @@ def weight_runs(
         frame = pd.DataFrame(rows).assign(variable=CAMERA)
         frames.append(frame[COLUMNS].assign(seed=point, classifier=classifiers[number % len(classifiers)]))
     return pd.concat(frames, ignore_index=True).assign(scenario=scenario, stack=stack, width=width)
+
+
+def campaign(places, seeds, classifiers, activations: int, weights: int, widths=(1, 2), seed: int = 0) -> pd.DataFrame:
+    """Return the flips of `class_runs` and `weight_runs` at several places, under each other.
+
+    Parameters
+    ----------
+    places : iterable of (str, str)
+        Scenarios with their stacks.
+    seeds : iterable of int
+        Scenario seeds.
+    classifiers : sequence of int
+    activations, weights : int
+        Flips of each for each place, seed and width.
+    widths : iterable of int
+    seed : int
+        Of the draws.
+
+    Returns
+    -------
+    DataFrame
+        With ``kind``: `ONE_SCENE`, `FOR_GOOD`, or `ALONE` (what if the fused class were the camera's alone).
+    """
+    frames = []
+    for scenario, stack in places:
+        for width in widths:
+            where = (scenario, stack, seeds)
+            drawn = (classifiers, width, seed)
+            frames += [
+                class_runs(*where, activations, *drawn).assign(kind=ONE_SCENE),
+                weight_runs(*where, weights, *drawn).assign(kind=FOR_GOOD),
+                class_runs(*where, activations, *drawn, FUSED).assign(kind=ALONE),
+            ]
+    return pd.concat(frames, ignore_index=True)
 
 
 def _points(scenario, stack, seeds, classifiers):
@@ -200,14 +237,26 @@ def levels(runs: pd.DataFrame, keys=("kind",)) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*keys, "level", "hits", "flips", "percent", "low", "high"])
 
 
+def level_table(found: pd.DataFrame, keys=("kind",)) -> pd.DataFrame:
+    """Return `levels` side by side: a row a group, shares of all flips [%], and the upper limit of the hazards'."""
+    index = [*keys, "flips"]
+    shares = found.pivot(index=index, columns="level", values="percent")[list(LEVELS.values())]
+    most = found[found["level"] == LEVELS["critical"]].set_index(index)["high"]
+    table = shares.assign(**{"hazard, at most": most}).loc[[*dict.fromkeys(found.set_index(index).index)]]
+    return table.rename_axis(columns="% of flips").reset_index("flips")
+
+
 def mistakes(runs: pd.DataFrame, keys=("kind",)) -> pd.DataFrame:
     """Return wrong classes by what was mistaken: their number, and how many reached the actuation and a hazard.
 
-    A class reported where nothing is to be seen makes no object in this stack: there is no detection to bear it.
+    A class that the camera reports where nothing is to be seen makes no object in this stack: there is no detection to
+    bear it. After fusion it makes one at the end of the sensors' range.
     """
     wrong = runs[runs["wrong"]]
     mistake = np.select([wrong["true"] == 0, wrong["faulty"] == 0], [MISTAKES[2], MISTAKES[0]], MISTAKES[1])
     rows = wrong.assign(mistake=mistake).groupby([*keys, "mistake"], sort=False)
-    return rows.agg(wrong=("wrong", "sum"), actuation=("actuation", "sum"), hazards=("critical", "sum")).rename(
-        columns={"wrong": "wrong classes", "actuation": "wrong actuations"}
-    )
+    found = rows.agg(wrong=("wrong", "sum"), actuation=("actuation", "sum"), hazards=("critical", "sum"))
+    groups = runs[[*keys]].drop_duplicates().itertuples(index=False, name=None)
+    order = [(*group, name) for group in groups for name in MISTAKES]
+    found = found.reindex(pd.MultiIndex.from_tuples(order, names=[*keys, "mistake"]), fill_value=0)
+    return found.rename(columns={"wrong": "wrong classes", "actuation": "wrong actuations"})

@@ -107,11 +107,12 @@ def flip_outcomes(found: pd.DataFrame) -> go.Figure:
         ("sdc", "wrong actuation (SDC)", "bad"),
     ):
         figure.add_bar(x=rows[outcome], y=names, name=name, orientation="h", marker={"color": theme.COLOURS[colour]})
+    small = {"size": 12}
     for name, row in zip(names, rows.itertuples(index=False), strict=True):
         told = f"{row[rows.columns.get_loc('hazard [%]')]:.2g} % [{row.low:.2g}, {row.high:.2g}]"
-        figure.add_annotation(x=101, y=name, text=told, showarrow=False, xanchor="left", font={"size": 12})
+        figure.add_annotation(x=101, y=name, text=told, showarrow=False, xanchor="left", font=small, bgcolor="white")
     figure.add_annotation(
-        x=101, y=1.0, yref="paper", yanchor="bottom", text="hazards", showarrow=False, xanchor="left", font={"size": 12}
+        x=101, y=1.0, yref="paper", yanchor="bottom", text="hazards", showarrow=False, xanchor="left", font=small
     )
     figure.update_xaxes(title="share of flips [%]", range=[0, 125], tickvals=[0, 20, 40, 60, 80, 100])
     figure.update_layout(height=170 + 30 * len(rows), barmode="stack", legend={"traceorder": "normal"})

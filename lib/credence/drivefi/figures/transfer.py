@@ -136,7 +136,8 @@ def levels(found: pd.DataFrame, told: pd.DataFrame, hazards: tuple[float, float,
             )
     figure.update_xaxes(title="share of flips [%]", type="log", tickvals=[0.01, 0.1, 1, 10], range=[-2.3, 1.3])
     figure.update_yaxes(tickvals=list(row_of.values()), ticktext=list(row_of), range=[-0.5, len(names) - 0.5])
-    return figure.update_layout(height=430)
+    figure.update_yaxes(title="how far a flip gets [level]", row=1, col=1)
+    return figure.update_layout(height=460, margin={"t": 90}, legend={"y": 1.1})
 
 
 def _symbol(share: float, colour: str) -> str:

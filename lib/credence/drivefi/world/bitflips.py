@@ -128,13 +128,33 @@ def _through(layers, values, first: int):
     return found
 
 
-def classes(layers, seen: np.ndarray) -> np.ndarray:
-    """Return the class of each picture [count], `DETECTED` where a score is no finite number."""
+def classes(layers, seen: np.ndarray, first: int = 0) -> np.ndarray:
+    """Return the class of each picture [count], `DETECTED` where a score is no finite number.
+
+    Parameters
+    ----------
+    layers : list of torch modules
+    seen : array [count, ...]
+        What layer `first` reads: pictures, or one of `readings`.
+    first : int
+        Layer to begin with.
+    """
     import torch
 
     with torch.no_grad():
-        scores = _through(layers, seen, 0).numpy()
+        scores = _through(layers, seen, first).numpy()
     return np.where(np.isfinite(scores).all(axis=1), scores.argmax(axis=1), DETECTED)
+
+
+def readings(layers, seen: np.ndarray) -> list[np.ndarray]:
+    """Return what each layer reads [count, ...] when pictures [count, 1, 16, 16] are shown, and the scores at last."""
+    import torch
+
+    found = [torch.from_numpy(seen)]
+    with torch.no_grad():
+        for layer in layers:
+            found.append(layer(found[-1]))
+    return [part.numpy() for part in found]
 
 
 def rightly_seen(layers, labels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, int]:
@@ -204,14 +224,12 @@ def flip_campaign(
     else:
         seen, _ = rightly_seen(layers, labels, rng)
     rows = []
+    outputs = readings(layers, seen)
+    golden = outputs[-1].argmax(1)
     with torch.no_grad():
-        outputs = [torch.from_numpy(seen)]
-        for layer in layers:
-            outputs.append(layer(outputs[-1]))
-        golden = outputs[-1].argmax(1).numpy()
         for run in range(runs):
             which = int(rng.integers(0, len(outputs)))
-            clean = outputs[which][run : run + 1].numpy()
+            clean = outputs[which][run : run + 1]
             place = int(rng.integers(0, clean.size))
             bits = tuple(int(bit) for bit in rng.choice(32, width, replace=False))
             struck = flip_bits(clean, place, bits)
@@ -234,8 +252,8 @@ class WeightFlip(NamedTuple):
     ----------
     layers : list of torch modules
         A copy; the classifier itself stays as it is.
-    layer : str
-        One of `LAYERS`: whose weights were struck.
+    which : int
+        Whose weights were struck: a layer's number, from 0.
     place : int
         Among that layer's weights and biases, flattened one after the other.
     bits : tuple of int
@@ -244,11 +262,16 @@ class WeightFlip(NamedTuple):
     """
 
     layers: list
-    layer: str
+    which: int
     place: int
     bits: tuple[int, ...]
     before: np.float32
     after: np.float32
+
+    @property
+    def layer(self) -> str:
+        """Return the layer's name in `LAYERS`."""
+        return LAYERS[self.which + 1]
 
 
 def flip_weight(layers: Sequence, which: int, place: int, bits: tuple[int, ...]) -> WeightFlip:
@@ -279,7 +302,7 @@ def flip_weight(layers: Sequence, which: int, place: int, bits: tuple[int, ...])
         struck = flip_bits(clean, place, bits)
         torch.nn.utils.vector_to_parameters(torch.from_numpy(struck), layer.parameters())
     changed = [*layers[:which], layer, *layers[which + 1 :]]
-    return WeightFlip(changed, LAYERS[which + 1], place, bits, clean[place], struck[place])
+    return WeightFlip(changed, which, place, bits, clean[place], struck[place])
 
 
 def random_weight_flip(layers: Sequence, width: int, rng: np.random.Generator) -> WeightFlip:
