@@ -252,13 +252,13 @@ def share_interval(hits: int, size: int, level: float = 0.95) -> tuple[float, fl
     InputError
         If there is no run, or more hits than runs.
     """
-    from scipy.stats import beta
+    from scipy.special import betaincinv
 
     if not 0 <= hits <= size or size < 1:
         raise InputError(f"hits are {hits} of {size}; allowed: 0 to {max(size, 0)} of at least 1")
     tail = (1.0 - level) / 2.0
-    low = beta.ppf(tail, hits, size - hits + 1) if hits else 0.0
-    high = beta.ppf(1.0 - tail, hits + 1, size - hits) if hits < size else 1.0
+    low = betaincinv(hits, size - hits + 1, tail) if hits else 0.0
+    high = betaincinv(hits + 1, size - hits, 1.0 - tail) if hits < size else 1.0
     return 100.0 * hits / size, 100.0 * float(low), 100.0 * float(high)
 
 
