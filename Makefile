@@ -60,10 +60,13 @@ benchmarks: $(READY)  ## timings, outside the tests
 plugin: $(READY)  ## build the QEMU plugin that counts (BayesPerf); needs QEMU user mode and a C compiler
 	$(BIN)/python -m credence.bayesperf.data.tracing
 
-# What VerifAI needs clashes with what we need (pandas below 3), so that it gets an environment of its own.
-peers: $(READY)  ## make .venv-peers, in which other people's fault selectors run (DriveFI)
+# What VerifAI and DoWhy need clashes with what we need (pandas below 3; an older scipy), hence an environment of their
+# own. For Python 3.12 DoWhy declares scipy up to 1.15.3, and VerifAI's Scenic from 1.17 on; for Python 3.13 DoWhy takes
+# the newer one too. So DoWhy comes without what it declares, and what its structural causal models import is named.
+peers: $(READY)  ## make .venv-peers, for other people's fault selectors and causal models (DriveFI)
 	$(BIN)/python -m venv .venv-peers
-	.venv-peers/bin/python -m pip install --quiet 'verifai==2.2.0'
+	.venv-peers/bin/python -m pip install --quiet 'verifai==2.2.0' 'numba==0.68.1' 'sympy==1.14.0' 'tqdm==4.70.1'
+	.venv-peers/bin/python -m pip install --quiet --no-deps 'dowhy==0.14' 'causal-learn==0.1.4.8'
 
 clean:  ## remove what was built; the environment and the runs stay
 	rm -rf build dist .pytest_cache .ruff_cache .hypothesis .benchmarks
