@@ -29,6 +29,7 @@ from credence.bench.seeds import generator
 from credence.bench.tables import write_parquet
 from credence.drivefi.data.scenarios import Scenario
 from credence.drivefi.data.variables import fault_types
+from credence.drivefi.evaluate.further_campaigns import share_interval
 from credence.drivefi.select import features, simple, table
 from credence.drivefi.select.pool import PoolView, Purse
 from credence.drivefi.world import simulate
@@ -230,16 +231,11 @@ def summary(runs: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
-def base_rate(runs: pd.DataFrame, level: float = 0.95) -> tuple[float, float, float]:
-    """Return the share of critical faults among those drawn at random, and its Clopper-Pearson interval [1]."""
-    from scipy.stats import beta
-
+def base_rate(runs: pd.DataFrame) -> tuple[float, float, float]:
+    """Return the share of critical faults among those drawn at random, and its 95 % Clopper-Pearson interval [1]."""
     hit = runs.loc[runs["selector"] == "random", "there_m"] <= 0
-    count, size = int(hit.sum()), len(hit)
-    tail = (1.0 - level) / 2.0
-    low = beta.ppf(tail, count, size - count + 1) if count else 0.0
-    high = beta.ppf(1.0 - tail, count + 1, size - count) if count < size else 1.0
-    return count / size, float(low), float(high)
+    share, low, high = share_interval(int(hit.sum()), len(hit))
+    return share / 100.0, low / 100.0, high / 100.0
 
 
 def make(seeds: Sequence[int] = SEEDS, share: float = BUDGET) -> pd.DataFrame:

@@ -37,8 +37,8 @@ def transferred(scenarios, seeds, per_point: int, seed: int = 0, stack: str = "A
         scenario, seed, scene, variable, value, group (``critical`` or ``random``), margin_m (own world), there_m
         (highway-env), here and there (whether critical).
     goldens : DataFrame
-        scenario, seed, golden_m (margin without fault, highway-env). Places with a hazardous one in either world have no
-        runs.
+        scenario, seed, golden_m (margin without fault, highway-env). Places where it is hazardous in either world have
+        no runs.
     """
     types = fault_types()
     rows, goldens = [], []
