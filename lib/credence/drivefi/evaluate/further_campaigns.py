@@ -28,7 +28,7 @@ from credence.drivefi.world.bitflips import OUTCOMES, corrupted_value
 from credence.drivefi.world.simulate import Faults, golden, run, traces
 
 PGM, GPU = "1-PGM", "1-GPU, bits of outputs"
-PRINTED = "1-GPU, paper: registers"
+PRINTED = "1-GPU, paper"
 WIDTHS, PRECISIONS = (1, 2), {"single": 32, "double": 64}
 CLASS_BITS = 8
 TRAINING = 60  # random faulty runs that the network of one scenario is trained on

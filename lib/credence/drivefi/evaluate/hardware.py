@@ -22,7 +22,7 @@ from credence.drivefi.world.simulate import golden
 
 CAMERA, FUSED = "camera_object_class", "fused_obstacle_class"
 LEVELS = {"detected": "detected", "wrong": "wrong class", "actuation": "wrong actuation", "critical": "hazard"}
-ONE_SCENE, FOR_GOOD, ALONE = "activation", "weight, to the end", "activation, after fusion"
+ONE_SCENE, FOR_GOOD, ALONE = "activation", "weight, to the end", "after fusion"
 MISTAKES = ("object missed", "object of another class", "nothing taken for an object")
 LENGTHS = ("min_cipo_m", "max_lane_offset_m", "margin_m")
 COLUMNS = ["scene", "duration", "variable", "layer", "bits", "activated", "true", "faulty", "outcome"]
@@ -242,7 +242,7 @@ def level_table(found: pd.DataFrame, keys=("kind",)) -> pd.DataFrame:
     index = [*keys, "flips"]
     shares = found.pivot(index=index, columns="level", values="percent")[list(LEVELS.values())]
     most = found[found["level"] == LEVELS["critical"]].set_index(index)["high"]
-    table = shares.assign(**{"hazard, at most": most}).loc[[*dict.fromkeys(found.set_index(index).index)]]
+    table = shares.assign(**{"at most": most}).loc[[*dict.fromkeys(found.set_index(index).index)]]
     return table.rename_axis(columns="% of flips").reset_index("flips")
 
 

@@ -107,7 +107,7 @@ def levels(found: pd.DataFrame, told: pd.DataFrame, hazards: tuple[float, float,
             for (kind, part), colour in zip(one.groupby("kind", sort=False), KIND_COLOURS, strict=False)
         ]
         if stack == "D":
-            series.append(("paper: GPU registers, DriveAV", theme.COLOURS["paper"], paper))
+            series.append(("paper, GPU registers", theme.COLOURS["paper"], paper))
         for number, (kind, colour, points) in enumerate(series):
             offset = 0.24 - 0.16 * number
             figure.add_scatter(
