@@ -141,3 +141,17 @@ def test_selectors_that_learn_stay_within_the_budget_and_say_what_they_expect(fo
     assert len(found) == 70
     assert found["predicted_margin_m"].notna().all()
     assert not found.duplicated(["scene", "variable", "value"]).any()
+
+
+@pytest.mark.parametrize("budget", [1, 2, 30, 31])
+@pytest.mark.parametrize("selector", ["gp", "gp-plain", "gp-mean", "srmf", "size", "tbn", "tbn-regimes"])
+def test_small_budgets_are_spent_and_no_more(folder, selector, budget):
+    found = mine("short.toml", 0, selector, budget, "A", 0)
+    assert len(found) == budget
+    assert not found.duplicated(["scene", "variable", "value"]).any()
+
+
+def test_a_completed_matrix_ends_with_the_faults_that_do_something(folder):
+    # faults that leave the golden value as it is cannot be told apart and are not tried
+    found = mine("short.toml", 0, "srmf", 40 * 41, "A", 0)
+    assert 0.5 * 40 * 41 < len(found) < 40 * 41

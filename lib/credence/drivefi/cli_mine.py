@@ -13,10 +13,19 @@ def mine(
     scenario: Annotated[str, typer.Option(help="A scenario's name (DS1 … DS6), a TOML file or a CommonRoad XML file.")],
     out: Annotated[Path, typer.Option(help="CSV file to write: one row a simulated fault, in the order run.")],
     selector: Annotated[
-        str, typer.Option(help="gp, tbn, random, exhaustive …: who chooses the next fault to simulate.")
+        str,
+        typer.Option(
+            help="Who chooses the next fault to simulate: gp (and gp-diverse, better below some 200 simulations; "
+            "gp-plain …), tbn, tbn-rolling, size, srmf, tpe, taliro, verifai, random, exhaustive; a wrong name "
+            "lists all."
+        ),
     ] = "gp",
     budget: Annotated[
-        int, typer.Option(help="Simulations that may be made, training included; exhaustive: at most the pool.")
+        int,
+        typer.Option(
+            help="Simulations that may be made, training included; more than the pool is the pool. exhaustive goes "
+            "scene by scene: below the pool's size it sees the first scenes only."
+        ),
     ] = 200,
     seed: Annotated[int, typer.Option(help="Seed of the scenario's initial conditions and of the selector.")] = 0,
     stack: Annotated[str, typer.Option(help="Driving stack: A, or D with a free-space detector.")] = "A",

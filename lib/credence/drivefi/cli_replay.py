@@ -13,7 +13,7 @@ def replay(
         str,
         typer.Argument(
             metavar="LINE",
-            help="As in a mined table: 'scenario=DS5 seed=0 scene=101 variable=throttle value=max duration=1'.",
+            help="As in a mined table: 'scenario=DS5 seed=0 scene=106 variable=throttle value=max duration=1'.",
         ),
     ],
     html: Annotated[Path | None, typer.Option(help="HTML page to write: golden against faulty traces.")] = None,

@@ -97,11 +97,11 @@ def srmf(
     **settings
         For `complete`.
     """
-    start = spread(pool, min(purse.left, int(first * purse.budget)), rng, pool.active)
+    start = spread(pool, min(purse.left, max(1, int(first * purse.budget))), rng, pool.active)
     unit = np.maximum(np.minimum(pool.golden, 10.0), LEAST_UNIT_M)[pool.run[pool.scene]]
     purse.parts(start)
     while purse.left:
-        rows = np.array(purse.order)
+        rows = np.array(purse.order, int)
         # share of the golden margin lost, in the part that lost most; a fault that does nothing is 0
         values = np.clip(purse.parts(rows) / unit[rows] - 1.0, -1.5, 0.2).min(axis=1)
         found = complete(
@@ -109,4 +109,6 @@ def srmf(
         )
         order = np.argsort(found[pool.scene, pool.type] + 1e-9 * rng.random(len(pool)))
         fresh = order[pool.active[order] & ~np.isin(order, rows)]
+        if not len(fresh):
+            break
         purse.parts(fresh[: min(batch, purse.left)])

@@ -167,6 +167,13 @@ def gaussian_process(
         )
 
     hyper = [start(pool, settings) for _ in range(parts)]
+
+    def told(rows: np.ndarray, values: np.ndarray) -> list[PoolProcess]:
+        found = [PoolProcess(pool, h, 1, a) for h, a in zip(hyper, amplitude, strict=True)]
+        for i, process in enumerate(found):
+            process.add(rows, values[:, i : i + 1])
+        return found
+
     refits = list(settings.refits)
     processes: list[PoolProcess] = []
     waiting = np.empty(0, int)
@@ -184,9 +191,7 @@ def gaussian_process(
                     for i in range(parts)
                 ]
             waiting = np.empty(0, int)
-            processes = [PoolProcess(pool, h, 1, a) for h, a in zip(hyper, amplitude, strict=True)]
-            for i, process in enumerate(processes):
-                process.add(rows, values[:, i : i + 1])
+            processes = told(rows, values)
         mean, deviation = posterior(processes, 1.0 + lift)
         open_ = pool.active.copy()
         open_[rows] = False
@@ -210,6 +215,9 @@ def gaussian_process(
                 process.add(waiting, targets(waiting)[:, i : i + 1])
             waiting = np.empty(0, int)
     if story is not None:
+        if not processes:  # the first faults, drawn at random, were all that the budget was for
+            rows = np.array(purse.order, int)
+            processes = told(rows, targets(rows))
         mean, deviation = posterior(processes, 1.0 + lift)
         story.mean, story.deviation, story.hyper = mean * unit, deviation * unit, hyper
         story.predicted = pool.predicted

@@ -47,4 +47,7 @@ def require_admissible(scenario: Scenario | str, seed: int = 0, stack: str | Sta
     reason = refusal(scenario, seed, stack)
     if reason:
         name = scenario.name if isinstance(scenario, Scenario) else scenario
-        raise InputError(f"scenario {name}, seed {seed}: {reason}; allowed: one that is safe without a fault")
+        raise InputError(
+            f"scenario {name}, seed {seed}: {reason}; allowed: one that is safe without a fault, from its first scene "
+            "on, and whose actors all come into play"
+        )
