@@ -265,7 +265,7 @@ def share_interval(hits: int, size: int, level: float = 0.95) -> tuple[float, fl
 def summary(flips: pd.DataFrame, selected: pd.DataFrame) -> pd.DataFrame:
     """Return what came of both campaigns, one row a campaign and stack; outcomes of flips only [%].
 
-    Hazards are of all runs, detected flips included (95 %, Clopper-Pearson); min-CIPO is the median of what was run.
+    Hazards are of all runs, detected flips included (95 %, Clopper-Pearson); the gap is the median min-CIPO.
 
     Parameters
     ----------
@@ -279,8 +279,8 @@ def summary(flips: pd.DataFrame, selected: pd.DataFrame) -> pd.DataFrame:
     found[["hazard [%]", "low", "high"]] = hazards
     outcomes = 100 * flips.groupby(keys)["outcome"].value_counts(normalize=True).unstack()
     outcomes = outcomes.reindex(columns=list(OUTCOMES)).fillna(0.0)
-    found = found.join(outcomes).rename(columns={"gap": "min-CIPO [m]"})
-    return found[["runs", *OUTCOMES, "hazard [%]", "low", "high", "min-CIPO [m]"]]
+    found = found.join(outcomes).rename(columns={"gap": "gap [m]"})
+    return found[["runs", *OUTCOMES, "hazard [%]", "low", "high", "gap [m]"]]
 
 
 def printed() -> pd.DataFrame:
@@ -297,6 +297,6 @@ def printed() -> pd.DataFrame:
     )["median"]
     hazard = share_interval(round(runs * told["hazard"] / 100.0), runs)
     row = [runs, 100.0 - told["actuation"] - told["detected"], told["actuation"], told["detected"], *hazard]
-    columns = ["runs", *OUTCOMES, "hazard [%]", "low", "high", "min-CIPO [m]"]
+    columns = ["runs", *OUTCOMES, "hazard [%]", "low", "high", "gap [m]"]
     index = pd.MultiIndex.from_tuples([(PRINTED, "DriveAV")], names=["campaign", "stack"])
     return pd.DataFrame([[*row, float(golden_gap.iloc[0])]], columns=columns, index=index)
