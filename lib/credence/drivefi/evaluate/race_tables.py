@@ -45,7 +45,8 @@ def race_metrics(rows: pd.DataFrame, draws: int = 1000, seed: int = 0, selector:
     found = resampled(ours["types_often"], draws, seed) / resampled(ours["types_to_find"], draws, seed)
     return {
         "gp_recall": resampled(recall[selector], draws, seed),
-        "gp_recall_worst": resampled(recall[selector], draws, seed, np.min),
+        # as run: a minimum of seeds drawn again cannot be lower, so that its spread would only flatter
+        "gp_recall_worst": np.full(draws, recall[selector].min()),
         "gp_types": 100 * found,
         "gp_beyond_peers": resampled(recall[selector] - recall[best], draws, seed),
         "gp_plain_beyond_peers": resampled(recall["gp-plain"] - recall[alone], draws, seed),

@@ -145,7 +145,7 @@ def heat_maps(panels: dict[str, np.ndarray], types: Sequence[str], queried: tupl
     Parameters
     ----------
     panels : dict of str to array [types, scenes]
-        Margins [m] (a panel whose name ends in ``sd`` gets a scale of its own).
+        Margins [m]; a panel with ``sd`` in its name gets a scale of its own.
     types : sequence of str
         Names of the rows.
     queried : tuple of array
@@ -157,7 +157,7 @@ def heat_maps(panels: dict[str, np.ndarray], types: Sequence[str], queried: tupl
         rows=len(panels), cols=1, shared_xaxes=True, vertical_spacing=0.05, subplot_titles=list(panels)
     )
     for row, (name, values) in enumerate(panels.items(), 1):
-        spread = name.endswith("sd")
+        spread = " sd" in name
         scale = (
             {"colorscale": "Cividis", "zmin": 0} if spread else {"colorscale": "RdBu", "zmin": -limit, "zmax": limit}
         )
