@@ -87,9 +87,22 @@ def test_shares_are_of_what_is_selected_and_of_what_is_critical():
     engine = pd.DataFrame({"variant": [race_tables.PAPER] * 2 + ["other"], "size": [100, 300, 7]})
     engine[["share_throttle", "share_pid_input", "share_fused_class"]] = [[0.1, 0, 0], [0.3, 0, 0.5], [1, 1, 1]]
     truth = TRUTH.assign(variable=np.where(TRUTH["scene"] < 2, "throttle", "steer"))
-    found = race_tables.shares(engine, race.Pool(0, None, truth))
-    assert found["selected here"].tolist() == pytest.approx([25.0, 0.0, 37.5])
-    assert found["critical here"].tolist() == pytest.approx([100 * 2 / 6, 0.0, 0.0])
+    rows = [(100, "throttle", 30), (109, "steer", 60), (109, "brake", 10), (200, "throttle", 5), (200, "speed", 95)]
+    counts = pd.DataFrame(rows, columns=["seed", "variable", "critical"])
+    found = race_tables.shares(engine, race.Pool(0, None, truth), counts, least=20.0)
+    # three outputs that the paper names, then those with a fifth of a draw: brake has a tenth
+    assert found.index.tolist() == ["throttle", "pid_measured_value", "fused_obstacle_class", "speed", "steer"]
+    assert found["selected here"].iloc[:3].tolist() == pytest.approx([25.0, 0.0, 37.5])
+    assert found["critical, seeds 100 to 109"].tolist() == pytest.approx([30.0, 0.0, 0.0, 0.0, 60.0])
+    assert found["critical, seeds 200 to 209"].tolist() == pytest.approx([5.0, 0.0, 0.0, 95.0, 0.0])
+    assert found["critical, seed 0 (live)"].iloc[[0, 4]].tolist() == pytest.approx([100 * 2 / 6, 100 * 4 / 6])
+
+
+def test_speed_ups_by_hand():
+    found = race_tables.speed_ups(1000, 50_000, 250, 860)
+    assert found["ours"].tolist()[1:] == ["50", "40", "20"]
+    # 14,760 hours over 58 of mining and validation, with 123 to 307.5 of training, with 246
+    assert found["paper"].tolist() == ["3,690", "254", "40 to 82", "49"]
 
 
 def test_curves_of_recall_and_precision_by_hand():

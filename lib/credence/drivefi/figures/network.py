@@ -9,6 +9,8 @@ import plotly.graph_objects as go
 from credence.bench import theme
 from credence.drivefi.model.structure import SLICES, Structure, descendants, node, unrolled
 
+NONE = 0.03  # where a precision of zero stands on a logarithmic axis [%]
+
 
 def graph(structure: Structure, modules: dict[str, str], target: str) -> go.Figure:
     """Return slices k and k+1 of the network under do(target in slice k): what is cut, and what the fault can reach.
@@ -86,8 +88,26 @@ def graph(structure: Structure, modules: dict[str, str], target: str) -> go.Figu
     return figure.update_layout(height=640, margin={"l": 190, "t": 110})
 
 
+def _precision_axis(figure: go.Figure) -> go.Figure:
+    """Give a figure its logarithmic axis of precision, in percent, with the paper's value and a place for zero."""
+    line = {"dash": "dot", "color": theme.COLOURS["paper"]}
+    figure.add_hline(82, line=line, annotation_text="paper's precision: 82 %; its recall is unknown")
+    ticks = [0.1, 0.3, 1, 3, 10, 30, 100]
+    figure.update_yaxes(
+        title="precision of F_crit [%]",
+        type="log",
+        range=np.log10([0.6 * NONE, 170]).tolist(),
+        tickvals=[NONE, *ticks],
+        ticktext=["none", *(f"{tick:g}" for tick in ticks)],
+    )
+    return figure.update_xaxes(title="recall of all critical faults [%]", range=[-2, 102])
+
+
 def precision_recall(rows: pd.DataFrame) -> go.Figure:
     """Return precision over recall of F_crit, one point a seed and variant; the paper's precision as a line.
+
+    Precisions spread over two decades, so the axis is logarithmic; sets without a single hazard stand at its foot, as
+    open triangles.
 
     Parameters
     ----------
@@ -99,16 +119,49 @@ def precision_recall(rows: pd.DataFrame) -> go.Figure:
     for (name, one), colour in zip(rows.groupby("variant", sort=False), colours, strict=False):
         figure.add_scatter(
             x=100 * one["recall"],
-            y=100 * one["precision"],
+            y=np.maximum(100 * one["precision"], NONE),
             mode="markers",
-            marker={"color": colour, "size": 9, "opacity": 0.75},
+            marker={
+                "color": colour,
+                "size": 9,
+                "opacity": 0.75,
+                "symbol": np.where(one["precision"] > 0, "circle", "triangle-down-open"),
+            },
             name=name,
             text=[f"seed {s}: {n} selected" for s, n in zip(one["seed"], one["size"], strict=True)],
         )
-    line = {"dash": "dot", "color": theme.COLOURS["paper"]}
-    figure.add_hline(82, line=line, annotation_text="paper's precision: 82 %; its recall is unknown")
-    figure.update_xaxes(title="recall of all critical faults [%]", range=[-2, 102])
-    return figure.update_yaxes(title="precision of F_crit [%]", range=[-2, 102])
+    return _precision_axis(figure)
+
+
+def engine_study(rows: pd.DataFrame) -> go.Figure:
+    """Return precision over recall of eq. 1 by who forecasts, how far and in which directions: ten seeds together.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        ``engine_study.summary``.
+    """
+    figure = go.Figure()
+    colours = {"3-TBN": "#111111", "perfect": theme.COLOURS["ours"]}
+    # slices in which the golden run is unsafe too say nothing about the fault
+    kept = rows[(rows["counted"] == "golden safe") & (rows["training"] < 1000)]
+    for (forecast, directions), one in kept.groupby(["forecast", "directions"], sort=False):
+        both = directions == "both"
+        empty = one["size"] == 0
+        figure.add_scatter(
+            x=one["recall"],
+            y=np.maximum(one["precision"], NONE),
+            mode="lines+markers+text",
+            line={"color": colours[forecast], "width": 1.5, "dash": "dot" if both else "solid"},
+            marker={
+                "size": 10,
+                "symbol": np.where(one["precision"] > 0, "circle-open" if both else "circle", "triangle-down-open"),
+            },
+            text=np.where(empty, one["reach"] + ": selects nothing", one["reach"]),
+            textposition="bottom right" if both else "top right",
+            name=f"{forecast}, {'along and across' if both else 'along the lane'}",
+        )
+    return _precision_axis(figure).update_xaxes(range=[-2, 70])
 
 
 def horizons(frame: pd.DataFrame) -> go.Figure:
