@@ -98,6 +98,15 @@ def test_the_networks_of_the_study_are_those_of_the_race():
     assert ours["found"].to_numpy() == pytest.approx(theirs["found"].to_numpy(), rel=0.05, abs=1)
 
 
+def test_no_critical_fault_is_found_across_the_lane_alone():
+    rows = engine_study.read("study").pivot(index=[*engine_study.KEYS[:-1], "seed"], columns="directions")
+    assert rows["found", "both"].equals(rows["found", "along the lane"])
+    table = engine_study.side_by_side(engine_study.summary(engine_study.read("study")))
+    last = table[(table["forecast"] == "3-TBN, 1,640 runs") & (table["counted"] == "all")].squeeze()
+    key = ("3-TBN", engine_study.PAPERS_TRAINING, 1, "all")
+    assert last["along: faults"] == rows["size", "along the lane"].loc[key].mean() < last["faults"]
+
+
 def test_the_summary_sums_over_seeds_and_empty_sets_are_drawn_as_such():
     fixed = {"forecast": "perfect", "training": 0, "counted": "golden safe", "directions": "both", "pool": 1000}
     rows = [(1, 100, 4, 10, 10, 1.0), (2, 100, 6, 30, 20, 3.0), (1, 1, 0, 10, 0, 0.0), (2, 1, 0, 30, 0, 0.0)]
@@ -107,6 +116,6 @@ def test_the_summary_sums_over_seeds_and_empty_sets_are_drawn_as_such():
     assert (long.precision, long.recall, long.selected) == pytest.approx((100 / 3, 25.0, 1.5))
     assert (one.precision, one.size) == (0.0, 0.0)
     (line,) = (trace for trace in figures.engine_study(engine_study.summary(frame)).data)
-    assert line.text[1] == "one slice: selects nothing"
+    assert line.text == ("15 slices, 15 a seed", "one slice, 0.0 a seed")
     assert line.y[1] == figures.NONE
     assert line.marker.symbol[1] == "triangle-down-open"

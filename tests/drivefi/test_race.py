@@ -93,9 +93,9 @@ def test_shares_are_of_what_is_selected_and_of_what_is_critical():
     # three outputs that the paper names, then those with a fifth of a draw: brake has a tenth
     assert found.index.tolist() == ["throttle", "pid_measured_value", "fused_obstacle_class", "speed", "steer"]
     assert found["selected here"].iloc[:3].tolist() == pytest.approx([25.0, 0.0, 37.5])
-    assert found["critical, seeds 100 to 109"].tolist() == pytest.approx([30.0, 0.0, 0.0, 0.0, 60.0])
-    assert found["critical, seeds 200 to 209"].tolist() == pytest.approx([5.0, 0.0, 0.0, 95.0, 0.0])
-    assert found["critical, seed 0 (live)"].iloc[[0, 4]].tolist() == pytest.approx([100 * 2 / 6, 100 * 4 / 6])
+    assert found["100-109"].tolist() == pytest.approx([30.0, 0.0, 0.0, 0.0, 60.0])
+    assert found["200-209"].tolist() == pytest.approx([5.0, 0.0, 0.0, 95.0, 0.0])
+    assert found["0 (live)"].iloc[[0, 4]].tolist() == pytest.approx([100 * 2 / 6, 100 * 4 / 6])
 
 
 def test_speed_ups_by_hand():

@@ -184,7 +184,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
         ``selected`` [% of the pool], ``size`` and ``hazards`` (means a seed), ``precision`` and ``recall`` [%] (of the
         sums), ``times random`` (hazards over those among as many faults at random).
     """
-    reach = {1: "one slice", LONG: f"{LONG} slices", REST: "rest of the run"}
+    reach = {1: "one slice", LONG: f"{LONG} slices", REST: "rest of run"}
     named = rows.assign(reach=rows["slices"].map(reach))
     by = named.groupby([name if name != "slices" else "reach" for name in KEYS], sort=False)
     total = by[["size", "found", "critical", "pool", "random_found"]].sum()
@@ -199,6 +199,26 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
         }
     )
     return found.reset_index()
+
+
+def side_by_side(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return a `summary` with both directions in one row: ``forecast``, ``looks at``, ``counted``, ``faults`` a seed,
+    ``precision`` [%], both again ``along`` the lane alone, ``recall`` [%] (of both directions).
+    """
+    both, along = (rows[rows["directions"] == name].reset_index(drop=True) for name in ("both", "along the lane"))
+    runs = np.where(both["training"] > 0, both["training"].map(", {:,} runs".format), "")
+    return pd.DataFrame(
+        {
+            "forecast": both["forecast"] + runs,
+            "looks at": both["reach"],
+            "counted": both["counted"],
+            "faults": both["size"],
+            "precision": both["precision"],
+            "along: faults": along["size"],
+            "along: precision": along["precision"],
+            "recall": both["recall"],
+        }
+    )
 
 
 COLUMNS = {

@@ -100,22 +100,27 @@ def shares(selected: pd.DataFrame, pool: race.Pool, counts: pd.DataFrame, least:
         Critical faults by output and seed (``engine_study.read("counts")``).
     least : float
         [%].
+
+    Returns
+    -------
+    DataFrame
+        ``paper selects``, ``selected here`` (NaN: not given, not recorded), and of the critical faults those of each
+        draw of ten seeds and of `pool` [%].
     """
     one = selected[selected["variant"] == PAPER]
     paper = paper_values("critical_shares").set_index("variable")["percent"]
     outputs = {variable: name for name, (variable,) in SHARES.items()}
     here = {variable: 100 * (one[name] * one["size"]).sum() / one["size"].sum() for variable, name in outputs.items()}
-    found = {"selected in the paper": paper.reindex(list(outputs)), "selected here": pd.Series(here)}
+    found = {"paper selects": paper.reindex(list(outputs)), "selected here": pd.Series(here)}
     for seeds in (race.FIRST_SEEDS, race.JUDGING_SEEDS, race.TUNING_SEEDS):
         total = counts[counts["seed"].isin(seeds)].groupby("variable")["critical"].sum()
-        found[f"critical, seeds {seeds[0]} to {seeds[-1]}"] = 100 * total / max(total.sum(), 1)
+        found[f"{seeds[0]}-{seeds[-1]}"] = 100 * total / max(total.sum(), 1)
     live = pool.truth.loc[pool.critical, "variable"].value_counts(normalize=True)
-    found[f"critical, seed {pool.seed} (live)"] = 100 * live
+    found[f"{pool.seed} (live)"] = 100 * live
     table = pd.DataFrame(found)
-    draws = table.columns[2:-1]
-    table[draws] = table[draws].fillna(0.0)
-    table[table.columns[-1]] = table[table.columns[-1]].fillna(0.0)
-    others = table.loc[~table.index.isin(list(outputs)), draws]
+    critical = table.columns[2:]
+    table[critical] = table[critical].fillna(0.0)
+    others = table.loc[~table.index.isin(list(outputs)), critical[:-1]]
     others = others[others.max(axis=1) >= least].sum(axis=1).sort_values(ascending=False)
     return table.loc[[*outputs, *others.index]]
 

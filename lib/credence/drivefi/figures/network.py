@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from credence.bench import theme
 from credence.drivefi.model.structure import SLICES, Structure, descendants, node, unrolled
 
-NONE = 0.03  # where a precision of zero stands on a logarithmic axis [%]
+NONE = 0.005  # where a precision of zero stands on a logarithmic axis [%]
 
 
 def graph(structure: Structure, modules: dict[str, str], target: str) -> go.Figure:
@@ -91,8 +91,11 @@ def graph(structure: Structure, modules: dict[str, str], target: str) -> go.Figu
 def _precision_axis(figure: go.Figure) -> go.Figure:
     """Give a figure its logarithmic axis of precision, in percent, with the paper's value and a place for zero."""
     line = {"dash": "dot", "color": theme.COLOURS["paper"]}
-    figure.add_hline(82, line=line, annotation_text="paper's precision: 82 %; its recall is unknown")
-    ticks = [0.1, 0.3, 1, 3, 10, 30, 100]
+    figure.add_hline(82, line=line)
+    # on a logarithmic axis lines stand at values, annotations at their logarithms
+    text = "paper's precision: 82 %; its recall is unknown"
+    figure.add_annotation(x=1, xref="paper", xanchor="right", y=np.log10(82), yanchor="top", showarrow=False, text=text)
+    ticks = [0.01, 0.1, 1, 10, 100]
     figure.update_yaxes(
         title="precision of F_crit [%]",
         type="log",
@@ -147,7 +150,8 @@ def engine_study(rows: pd.DataFrame) -> go.Figure:
     kept = rows[(rows["counted"] == "golden safe") & (rows["training"] < 1000)]
     for (forecast, directions), one in kept.groupby(["forecast", "directions"], sort=False):
         both = directions == "both"
-        empty = one["size"] == 0
+        side = "bottom right" if both else "top right"
+        amounts = [f"{size:,.0f}" if size >= 10 else f"{size:.1f}" for size in one["size"]]
         figure.add_scatter(
             x=one["recall"],
             y=np.maximum(one["precision"], NONE),
@@ -157,8 +161,11 @@ def engine_study(rows: pd.DataFrame) -> go.Figure:
                 "size": 10,
                 "symbol": np.where(one["precision"] > 0, "circle-open" if both else "circle", "triangle-down-open"),
             },
-            text=np.where(empty, one["reach"] + ": selects nothing", one["reach"]),
-            textposition="bottom right" if both else "top right",
+            text=[f"{reach}, {size} a seed" for reach, size in zip(one["reach"], amounts, strict=True)],
+            # two of the perfect forecast's sets lie side by side
+            textposition=[
+                "top left" if both and forecast == "perfect" and 20 < recall < 30 else side for recall in one["recall"]
+            ],
             name=f"{forecast}, {'along and across' if both else 'along the lane'}",
         )
     return _precision_axis(figure).update_xaxes(range=[-2, 70])
@@ -175,7 +182,11 @@ def horizons(frame: pd.DataFrame) -> go.Figure:
     figure = go.Figure()
     for name, one in frame.groupby("variable"):
         figure.add_box(x=one["slices"], name=name, marker={"color": theme.COLOURS["ours"], "size": 3}, showlegend=False)
-    figure.add_vline(1, line={"dash": "dot", "color": "#111111"}, annotation_text="the paper's forecast")
+    figure.add_vline(1, line={"dash": "dot", "color": "#111111"})
+    text = "the paper's forecast: one slice"
+    figure.add_annotation(
+        x=np.log10(1), xanchor="left", y=1, yref="paper", yanchor="bottom", showarrow=False, text=text
+    )
     figure.update_xaxes(title="from the fault to the smallest margin [slices]", type="log")
     figure.update_yaxes(title="variable struck [name]")
     return figure.update_layout(height=120 + 32 * frame["variable"].nunique(), margin={"l": 190})
