@@ -119,3 +119,19 @@ def test_the_summary_sums_over_seeds_and_empty_sets_are_drawn_as_such():
     assert line.text == ("15 slices, 15 a seed", "one slice, 0.0 a seed")
     assert line.y[1] == figures.NONE
     assert line.marker.symbol[1] == "triangle-down-open"
+
+
+def test_kinds_of_faults_add_up_to_the_study_and_are_named_by_type(pool):
+    rows, study = engine_study.read("kinds"), engine_study.read("study")
+    one = study[(study["slices"] == 1) & (study["directions"] == "both") & (study["counted"] == "all")]
+    for name, training in {"perfect": 0, "3-TBN": race_recorded.TRAINING}.items():
+        mine = rows[rows["set"] == name].groupby("seed")[["size", "found"]].sum()
+        theirs = one[(one["forecast"] == name) & (one["training"] == training)].set_index("seed")[["size", "found"]]
+        assert mine.equals(theirs)
+    again = engine_study.kinds(pool)
+    golden, faulty, _ = engine_study.perfect(pool, 1)
+    steer = pool.truth["variable"] == "steer"
+    found = again[(again["set"] == "perfect") & (again["variable"] == "steer")]["size"].sum()
+    assert found == (critical(golden, faulty) & pool.view.active & steer).sum() > 0
+    table = engine_study.kinds_table(again, least=0.0)
+    assert table.iloc[:-1].sum().tolist() == pytest.approx(table.loc["all"].tolist())

@@ -48,7 +48,7 @@ REST = 10_000  # slices: to the end of any run
 NETWORKS = {TRAINING: (1, LONG), PAPERS_TRAINING: (1,)}  # training runs -> slices forecast
 PERFECT = (1, LONG, REST)
 KEYS = ("forecast", "training", "slices", "counted", "directions")
-KINDS = ("study", "limits", "counts")
+KINDS = ("study", "limits", "kinds", "counts")
 NAMES = {kind: f"drivefi-engine-{kind}" for kind in KINDS}
 FILES = {kind: f"drivefi/recorded-engine-{kind}.parquet" for kind in KINDS}
 
@@ -168,6 +168,36 @@ def limits(pool: race.Pool) -> dict[str, int]:
     return {"seed": pool.seed, **{name: int(value) for name, value in found.items()}}
 
 
+def kinds(pool: race.Pool) -> pd.DataFrame:
+    """Return which fault types sets of a pool are made of, one slice ahead: columns of `COLUMNS`, empty rows left out.
+
+    Sets: F_crit by the ``perfect`` forecast, by the ``3-TBN`` of 110 runs, by ``both``; faults whose potential along
+    the lane is more than 1 m below the golden one, in truth (``true fall``) and by the network (``forecast fall``).
+    """
+    golden, faulty, _ = perfect(pool, 1)
+    forecast = forecasts.delta(pool.view, trained(pool, TRAINING), 1)[1]
+    runs, types = pool.view.traces, len(fault_types())
+    after = np.concatenate([np.r_[run.delta_along_m[1:], run.delta_along_m[-1]] for run in runs]).repeat(types)
+    sets = {"perfect": critical(golden, faulty), "3-TBN": critical(golden, forecast)}
+    sets["both"] = sets["perfect"] & sets["3-TBN"]
+    sets |= {"true fall": faulty[:, 0] < after - 1.0, "forecast fall": forecast[:, 0] < after - 1.0}
+    frames = []
+    for name, mask in sets.items():
+        part = pool.truth[mask & pool.view.active].groupby(["variable", "value"], sort=False)["critical"]
+        sizes = part.agg(size="size", found="sum").reset_index()
+        frames.append(sizes.assign(seed=pool.seed, set=name))
+    return pd.concat(frames, ignore_index=True)[["seed", "set", "variable", "value", "size", "found"]]
+
+
+def kinds_table(rows: pd.DataFrame, least: float = 5.0) -> pd.DataFrame:
+    """Return recorded `kinds` as faults a seed: one row a fault type with `least` in one set, then all of them."""
+    named = rows.assign(fault=rows["variable"] + " " + rows["value"])
+    table = named.pivot_table(index="fault", columns="set", values="size", aggfunc="sum", fill_value=0, sort=False)
+    table = table / rows["seed"].nunique()
+    shown = table[table.max(axis=1) >= least]
+    return pd.concat([shown, table.sum().to_frame("all").T])[["perfect", "3-TBN", "both", "true fall", "forecast fall"]]
+
+
 def counts(seed: int, truth: pd.DataFrame) -> pd.DataFrame:
     """Return how many critical faults strike each module output: ``seed``, ``variable``, ``critical`` [1]."""
     every = pd.unique(pd.Series([item.variable for item in fault_types()]))
@@ -228,7 +258,9 @@ COLUMNS = {
     "counted": "all of them, or those alone in which the golden run is safe [name]",
     "directions": "directions of the safety potential that count [name]",
     "seed": "scenario seed [1]",
+    "set": "F_crit by a perfect forecast, the 3-TBN's, both; or a fall of more than 1 m against the golden run [name]",
     "variable": "module output struck [name]",
+    "value": "what it is set to [name]",
     "pool": "faults in the pool [1]",
     "critical": "critical faults, enumerated [1]",
     "lane": "of these, critical by the lane's border [1]",
@@ -245,6 +277,7 @@ COLUMNS = {
 TITLES = {
     "study": "Simulated: what eq. 1 selects with a perfect forecast and with the 3-TBN's, on ten judging seeds",
     "limits": "Simulated: critical faults that eq. 1 cannot see however good the forecast, on ten judging seeds",
+    "kinds": "Simulated: fault types that eq. 1 selects one slice ahead, by a perfect forecast and by the 3-TBN's",
     "counts": "Simulated: critical single faults by the module output struck, on thirty scenario seeds",
 }
 
@@ -259,22 +292,27 @@ def make_limits(seeds: Sequence[int] = race.FIRST_SEEDS) -> pd.DataFrame:
     return pd.DataFrame([limits(race.declared_pool(seed)) for seed in seeds])
 
 
+def make_kinds(seeds: Sequence[int] = race.FIRST_SEEDS) -> pd.DataFrame:
+    """Return `kinds` of the pools of some seeds."""
+    return pd.concat([kinds(race.declared_pool(seed)) for seed in seeds], ignore_index=True)
+
+
 def make_counts(seeds: Sequence[int] = (*race.TUNING_SEEDS, *race.FIRST_SEEDS, *race.JUDGING_SEEDS)) -> pd.DataFrame:
     """Return `counts` of the pools of some seeds."""
     return pd.concat([counts(seed, simulate.enumerate_pool(seeds=(seed,))) for seed in seeds], ignore_index=True)
 
 
 def read(kind: str = "study") -> pd.DataFrame:
-    """Return ``"study"``, ``"limits"`` or ``"counts"`` as recorded, through the catalogue."""
+    """Return ``"study"``, ``"limits"``, ``"kinds"`` or ``"counts"`` as recorded, through the catalogue."""
     return catalogue.frame(NAMES[kind])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Record the three tables and enter them into the catalogue (about ten minutes of one core)."""
+    """Record the tables and enter them into the catalogue (about ten minutes of one core)."""
     parser = argparse.ArgumentParser(prog="python -m credence.drivefi.evaluate.engine_study", description=main.__doc__)
     parser.add_argument("--only", choices=KINDS, help="one of the tables; default: all")
     given = parser.parse_args(arguments)
-    makers = {"study": make_study, "limits": make_limits, "counts": make_counts}
+    makers = {"study": make_study, "limits": make_limits, "kinds": make_kinds, "counts": make_counts}
     for kind in [given.only] if given.only else makers:
         try:
             frame = makers[kind]()
