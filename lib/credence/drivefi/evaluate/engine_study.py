@@ -195,7 +195,8 @@ def kinds_table(rows: pd.DataFrame, least: float = 5.0) -> pd.DataFrame:
     table = named.pivot_table(index="fault", columns="set", values="size", aggfunc="sum", fill_value=0, sort=False)
     table = table / rows["seed"].nunique()
     shown = table[table.max(axis=1) >= least]
-    return pd.concat([shown, table.sum().to_frame("all").T])[["perfect", "3-TBN", "both", "true fall", "forecast fall"]]
+    every = pd.concat([shown, table.sum().to_frame("all").T])
+    return every[["perfect", "3-TBN", "both", "true fall", "forecast fall"]].rename_axis(columns=None)
 
 
 def counts(seed: int, truth: pd.DataFrame) -> pd.DataFrame:
