@@ -9,6 +9,7 @@ import pytest
 from credence.bench.errors import InputError
 from credence.drivefi.data.variables import INDEX, VARIABLES, fault_types
 from credence.drivefi.evaluate import transfer
+from credence.drivefi.evaluate.hardware import FOR_GOOD, ONE_SCENE
 from credence.drivefi.world.highway import drive_highway
 
 
@@ -17,8 +18,11 @@ def made_up(there_critical, there_random):
     for seed in range(3):
         rows += [("critical", seed, hit) for hit in there_critical] + [("random", seed, hit) for hit in there_random]
     runs = pd.DataFrame(rows, columns=["group", "seed", "there"])
-    flips = pd.DataFrame({"seed": np.repeat([0, 1], 10), "outcome": ["sdc"] + ["masked"] * 9 + ["due"] * 10})
-    return transfer.claim_metrics(runs, flips, 200, 0)
+    driven = pd.DataFrame({"classifier": np.repeat([0, 1], 10), "actuation": [True] + [False] * 19})
+    driven = driven.assign(kind=ONE_SCENE, width=1)
+    # neither two bits nor weights are what is claimed
+    others = driven.assign(width=2, actuation=True), driven.assign(kind=FOR_GOOD, actuation=True)
+    return transfer.claim_metrics(runs, pd.concat([driven, *others]), 200, 0)
 
 
 def test_metrics_of_runs_counted_by_hand():

@@ -9,6 +9,7 @@ from credence.bench.errors import InputError
 from credence.bench.progress import track
 from credence.bench.seeds import generator
 from credence.drivefi.data.variables import INDEX, fault_types
+from credence.drivefi.evaluate.hardware import ONE_SCENE
 from credence.drivefi.world import bitflips, simulate
 from credence.drivefi.world.highway import drive_highway
 from credence.drivefi.world.simulate import enumerate_pool
@@ -122,10 +123,20 @@ def hardware(seeds, runs: int, width: int = 1) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def claim_metrics(runs: pd.DataFrame, flips: pd.DataFrame, draws: int, seed: int) -> dict[str, np.ndarray]:
+def claim_metrics(runs: pd.DataFrame, driven: pd.DataFrame, draws: int, seed: int) -> dict[str, np.ndarray]:
     """Return draws of the notebook's metrics: scenario seeds, and classifiers, resampled.
 
-    The lift's random rate has half a hazard added, so that none found does not divide by zero.
+    The lift's random rate has half a hazard added, so that none found does not divide by zero. Silent corruption is a
+    wrong actuation by way of the camera's class, after one flipped bit of an activation.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Of `transferred`.
+    driven : DataFrame
+        Of ``hardware.campaign``.
+    draws, seed : int
+        Of the resampling.
 
     Raises
     ------
@@ -143,7 +154,8 @@ def claim_metrics(runs: pd.DataFrame, flips: pd.DataFrame, draws: int, seed: int
     picked = rng.integers(0, len(points), (draws, len(points)))
     critical, random = (table[group][picked].sum(1) for group in ("critical", "random"))
     share = critical[:, 0] / np.maximum(critical[:, 1], 1)
-    silent = flips.groupby("seed")["outcome"].agg(lambda column: (column == "sdc").mean()).to_numpy()
+    single = driven[(driven["kind"] == ONE_SCENE) & (driven["width"] == 1)]
+    silent = single.groupby("classifier")["actuation"].mean().to_numpy(float)
     again = silent[rng.integers(0, silent.size, (draws, silent.size))].mean(1)
     return {
         "transfer_share": 100.0 * share,
