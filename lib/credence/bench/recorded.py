@@ -56,7 +56,11 @@ def table() -> str:
     for paper in dict.fromkeys(row["paper"] for row in rows):
         own = [row for row in rows if row["paper"] == paper]
         verdicts = [row["verdict"] for row in own]
-        counts = ", ".join(f"{verdicts.count(name)} {name}" for name in claims.VERDICTS if name in verdicts)
+        held = sum("holds in our simulation" in claims.words(row)["verdict"] for row in own)
+        aside = {"trend only": f" ({held} of them hold in our simulation)"} if held else {}
+        counts = ", ".join(
+            f"{verdicts.count(name)} {name}{aside.get(name, '')}" for name in claims.VERDICTS if name in verdicts
+        )
         short = PAPERS[paper].short if paper in PAPERS else paper
         number = f"{len(own)} claim" + ("s" if len(own) > 1 else "")
         parts.append(f"<details><summary><b>{short}</b>: {number} – {counts}</summary>\n\n{_rows(own)}\n\n</details>")

@@ -198,7 +198,7 @@ def _headline(views: list[dict]) -> str:
     parts = []
     for verdict, count in tally.items():
         if count:
-            aside = f" ({capped} of them in our simulation)" if verdict == "trend only" and capped else ""
+            aside = f" ({capped} of them hold in our simulation)" if verdict == "trend only" and capped else ""
             parts.append(f"{count} {verdict}{aside}")
     papers = len({view["paper"] for view in views})
     claim_word, paper_word = ("claim" if len(views) == 1 else "claims"), ("paper" if papers == 1 else "papers")
