@@ -159,7 +159,7 @@ def test_a_run_with_its_own_parameters_says_so(built):
 
 
 def test_board_headline_counts_and_papers(index):
-    assert "6 claims of 2 papers: 1 reproduced, 2 trend only (1 of them in our simulation)" in index.get_text()
+    assert "6 claims of 2 papers: 1 reproduced, 2 trend only (1 of them hold in our simulation)" in index.get_text()
     states = {item.b.get_text(): item.select_one(".state").get_text() for item in index.select(".papers li")}
     assert list(states) == [paper.short for paper in PAPERS.values()]
     assert states["SSJF"] == "2 reports, 5 claims"
