@@ -3,7 +3,7 @@
 import pytest
 
 from credence.bench.errors import InputError
-from credence.drivefi.data.variables import INDEX, VARIABLES, Variable, fault_effect, fault_types, variable
+from credence.drivefi.data.variables import INDEX, VARIABLES, Variable, fault_effect, fault_type, fault_types, variable
 
 
 def test_the_declaration_gives_the_papers_41_types():
@@ -62,3 +62,10 @@ def test_what_a_fault_cannot_do(name, value, says):
 def test_an_unknown_variable_is_named_with_a_near_one():
     with pytest.raises(InputError, match="did you mean 'throttle'"):
         variable("throtle")
+
+
+def test_a_row_of_the_fault_table_is_found_by_what_it_does():
+    for item in fault_types():
+        assert fault_type(item.variable, item.value) == item
+    with pytest.raises(InputError, match=r"throttle=often; allowed: .*throttle=max"):
+        fault_type("throttle", "often")

@@ -279,6 +279,21 @@ def fault_types(variables: tuple[Variable, ...] = VARIABLES) -> tuple[FaultType,
     return tuple(FaultType(index, name, value) for index, (name, value) in enumerate(rows))
 
 
+def fault_type(variable: str, value: str) -> FaultType:
+    """Return the row of the fault table that strikes a variable with a value.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    found = {(item.variable, item.value): item for item in fault_types()}
+    if (variable, value) not in found:
+        allowed = ", ".join(item.name for item in found.values())
+        raise InputError(f"fault is {variable}={value}; allowed: {allowed}")
+    return found[variable, value]
+
+
 def fault_effect(item: Variable, value: str) -> tuple[bool, float]:
     """Return what a fault does to a variable.
 

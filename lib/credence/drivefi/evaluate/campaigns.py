@@ -10,7 +10,7 @@ import pandas as pd
 from credence.bench.errors import InputError, choose
 from credence.bench.seeds import generator
 from credence.drivefi.data.scenarios import scenario as load_scenario
-from credence.drivefi.data.variables import INDEX, FaultType, fault_types
+from credence.drivefi.data.variables import INDEX, FaultType, fault_type, fault_types
 from credence.drivefi.world.simulate import Faults, golden, run, traced
 
 SHORTEST, LONGEST = 10, 100  # scenes of an M campaign (Table II)
@@ -58,12 +58,10 @@ CAMPAIGNS = {
 
 def draw_faults(campaign: Campaign, size: int, scenes: int, rng: np.random.Generator) -> Faults:
     """Return `size` faults of a campaign: scene, length and, in a random campaign, type drawn uniformly."""
-    types = fault_types()
     if campaign.target is None:
-        kind = rng.integers(0, len(types), size)
+        kind = rng.integers(0, len(fault_types()), size)
     else:
-        wanted = TARGETS[campaign.target]
-        kind = np.full(size, next(row.index for row in types if (row.variable, row.value) == wanted))
+        kind = np.full(size, fault_type(*TARGETS[campaign.target]).index)
     duration = rng.integers(SHORTEST, LONGEST + 1, size) if campaign.many else np.ones(size, np.int64)
     return Faults(rng.integers(0, scenes, size), kind, duration)
 

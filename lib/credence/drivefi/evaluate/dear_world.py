@@ -28,7 +28,7 @@ from credence.bench.progress import track
 from credence.bench.seeds import generator
 from credence.bench.tables import write_parquet
 from credence.drivefi.data.scenarios import Scenario
-from credence.drivefi.data.variables import fault_types
+from credence.drivefi.data.variables import fault_type, fault_types
 from credence.drivefi.evaluate.further_campaigns import share_interval
 from credence.drivefi.select import features, simple, table
 from credence.drivefi.select.pool import PoolView, Purse
@@ -251,10 +251,9 @@ def make(seeds: Sequence[int] = SEEDS, share: float = BUDGET) -> pd.DataFrame:
 
 def again(rows: pd.DataFrame, stack: str = "A") -> pd.DataFrame:
     """Simulate recorded rows again, in both worlds; return them with ``there_again_m`` and ``own_again_m`` added."""
-    types = {(item.variable, item.value): item for item in fault_types()}
     found = []
     for row in rows.itertuples():
-        fault = types[row.variable, row.value]
+        fault = fault_type(row.variable, row.value)
         there = drive_highway(row.scenario, row.seed, fault, row.scene, stack=stack).margin_m
         found.append((there, simulate.traced(row.scenario, row.seed, fault, row.scene, 1, stack).margin_m))
     return rows.assign(**dict(zip(("there_again_m", "own_again_m"), np.array(found).T, strict=True)))

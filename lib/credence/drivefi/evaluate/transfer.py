@@ -8,7 +8,7 @@ import pandas as pd
 from credence.bench.errors import InputError
 from credence.bench.progress import track
 from credence.bench.seeds import generator
-from credence.drivefi.data.variables import INDEX, fault_types
+from credence.drivefi.data.variables import INDEX, fault_type, fault_types
 from credence.drivefi.evaluate.hardware import ONE_SCENE
 from credence.drivefi.world import bitflips, simulate
 from credence.drivefi.world.highway import drive_highway
@@ -100,14 +100,13 @@ def aligned(runs: pd.DataFrame, stack: str = "A") -> pd.DataFrame:
     DataFrame
         The critical rows, with ``scene_there`` and ``aligned_m`` (margin in highway-env at that scene) added.
     """
-    types = {(item.variable, item.value): item for item in fault_types()}
     rows = runs[runs["group"] == "critical"]
     scenes, margins = [], []
     for (name, seed), part in track(list(rows.groupby(["scenario", "seed"], sort=False)), "aligning faults"):
         here, there = simulate.golden(name, seed, stack), drive_highway(name, seed, stack=stack)
         for fault in part.itertuples():
             scene = same_event(fault.scene, here, there)
-            kind = types[fault.variable, fault.value]
+            kind = fault_type(fault.variable, fault.value)
             scenes.append(scene)
             margins.append(drive_highway(name, seed, kind, scene, stack=stack).margin_m)
     return rows.assign(scene_there=scenes, aligned_m=margins)
